@@ -1,0 +1,1 @@
+//! The resources of Coffer: types, CEL rules and generated YAML.

@@ -1,0 +1,1 @@
+//! Reconciles Coffer's resources, issues certificates, deploys the server; runs the same without a cluster.

@@ -1,0 +1,1 @@
+//! AWS Signature V4: sign and verify, in headers, presigned and chunked. Pure.
