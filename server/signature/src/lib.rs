@@ -1,1 +1,53 @@
-//! AWS Signature V4: sign and verify, in headers, presigned and chunked. Pure.
+//! AWS Signature V4: sign and verify, in headers, presigned and in chunked bodies.
+//!
+//! Pure: no network, no clock, no randomness. Time is an argument, keys are the
+//! caller's to look up, and nothing here is logged.
+//!
+//! A server asks three things, in this order:
+//!
+//! 1. [`claim`]: what does the request say of itself? Look up that access key.
+//! 2. [`verify`]: is it true? Nothing of the body has been read yet.
+//! 3. [`Verified::payload`] and [`Payload::decoder`]: each piece of the body goes
+//!    through the decoder, and only after its `finish` may the body be committed.
+//!
+//! An operation's meaning must come from the same bytes that were verified: the
+//! path as sent, decoded once.
+
+#![deny(clippy::wildcard_enum_match_arm, clippy::arithmetic_side_effects, clippy::as_conversions)]
+
+mod credential;
+mod scheme;
+mod amz_date;
+mod payload_hash;
+pub mod canonical;
+mod v4;
+mod refusal;
+
+pub use crate::{
+    credential::{AccessKeyId, AccessKeyIdError, Credentials, Scope, SecretKey, SigningKeyCache},
+    payload_hash::PayloadHash,
+    refusal::Refusal,
+    scheme::{Scheme, scheme},
+    v4::{
+        Claim, Expected, Form, SignedClaim, Verified,
+        chunked::{ChunkEncoder, Framing},
+        claim,
+        payload::{Payload, PayloadDecoder, SignedChunks, Trailers, anonymous_payload},
+        sign::{SignError, Signer},
+        verify,
+    },
+};
+
+/// The parts of a request that a signature can cover.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The method.
+    pub method: &'a http::Method,
+    /// The path as sent: raw, percent-encoded.
+    pub path: &'a str,
+    /// The query as sent, without `?`; empty if there is none.
+    pub query: &'a str,
+    /// All headers. `host` must be among them: with HTTP/2 the server puts
+    /// `:authority` there.
+    pub headers: &'a http::HeaderMap,
+}
