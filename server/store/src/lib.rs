@@ -3,9 +3,17 @@
 //! [`Store`] is all that a server needs. It knows neither HTTP nor the wire forms of S3, reads no clock (time is an
 //! argument) and sees no plaintext: what it is given is already encrypted.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt, fs::File, path::PathBuf, sync::Arc};
 
+use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::sync::{Mutex, Notify};
+
+use crate::{
+    blobs::{Blobs, Pins},
+    index::{Batch, CommitError, Index, Space, counter},
+    record::key::{self, ContentId},
+};
 
 mod error;
 mod name;
@@ -14,10 +22,20 @@ mod object;
 mod listing;
 mod multipart;
 mod content;
+mod open;
+mod garbage;
+mod record;
+mod index;
+mod blobs;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod model;
 
 pub use bucket::{Bucket, BucketPage, Usage};
 pub use content::{Content, ContentReader, ContentWriter};
 pub use error::{Cause, OpenError, StoreError};
+pub use garbage::Sweep;
 pub use listing::{Entry, ListQuery, ListedObject, Listing, Start};
 pub use multipart::{
     Part, PartAttributes, PartPage, Upload, UploadAttributes, UploadEntry, UploadId, UploadIdError,
@@ -63,7 +81,30 @@ impl Settings {
 /// The store. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub struct Store {
-    inner: Arc<()>,
+    inner: Arc<Inner>,
+}
+
+/// Dropped in this order: the folder's lock is given up last.
+struct Inner {
+    index: Arc<dyn Index>,
+    blobs: Arc<dyn Blobs>,
+    pins: Arc<Pins>,
+    inline_limit: u64,
+    reserve: u64,
+    /// Wakes the garbage worker.
+    garbage: Arc<Notify>,
+    /// Held by who works the garbage off.
+    garbage_lease: Mutex<()>,
+    _lock: Option<File>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("index", &self.index)
+            .field("blobs", &self.blobs)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How the store fares.
@@ -88,48 +129,64 @@ pub enum IndexHealth {
     Reopening,
 }
 
-/// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sweep {
-    /// Blobs looked at.
-    pub seen: u64,
-    /// Blobs removed, which no record named.
-    pub removed: u64,
-}
-
 impl Store {
-    /// Opens a data folder, or makes one. Must run on a tokio runtime.
-    ///
-    /// # Errors
-    /// [`OpenError::Locked`] while another process has it; see the other variants.
-    pub async fn open(_settings: Settings) -> Result<Self, OpenError> {
-        unimplemented!()
-    }
-
     /// How the store fares.
     pub async fn health(&self) -> Health {
-        let _ = &self.inner;
-        unimplemented!()
+        let room = self.inner.blobs.room().ok();
+        let garbage = self.inner.index.get(Space::Records, key::GARBAGE_COUNT).await;
+        let is_usable = self.inner.index.is_usable() && garbage.is_ok();
+        Health {
+            index: if is_usable { IndexHealth::Usable } else { IndexHealth::Reopening },
+            free: room.map_or(0, |room| room.free.saturating_sub(self.inner.reserve)),
+            capacity: room.map_or(0, |room| room.capacity),
+            garbage: garbage
+                .ok()
+                .map_or(0, |value| u64::try_from(counter(value.as_deref())).unwrap_or(0)),
+        }
     }
 
-    /// Deletes what waits for deletion, now. The store also does so by itself soon after each deletion.
-    ///
-    /// # Errors
-    /// `Unavailable`; what is left stays queued.
-    pub async fn collect_garbage(&self) -> Result<u64, StoreError> {
-        unimplemented!()
+    /// Refuses what would touch the reserve.
+    fn admit(&self, bytes: u64) -> Result<(), StoreError> {
+        let room = self.inner.blobs.room()?;
+        if room.free < self.inner.reserve.saturating_add(bytes) {
+            Err(StoreError::OutOfSpace)
+        } else {
+            Ok(())
+        }
     }
 
-    /// Removes blobs that are older than `age`, that no committed record names and nobody is writing: what a crash
-    /// left behind. Call it daily with an age of a day.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    pub async fn sweep(
-        &self,
-        _age: std::time::Duration,
-        _now: Timestamp,
-    ) -> Result<Sweep, StoreError> {
-        unimplemented!()
+    async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.inner.index.get(Space::Records, key).await
     }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
+        match self.inner.index.commit(batch).await {
+            Ok(()) => Ok(Committed::Done),
+            Err(CommitError::Conflict) => Ok(Committed::Conflict),
+            Err(CommitError::Failed(cause)) => Err(cause),
+        }
+    }
+}
+
+/// How a commit ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Committed {
+    Done,
+    /// What was read is no longer so; nothing was changed.
+    Conflict,
+}
+
+/// An id that orders by time, to the microsecond.
+fn timed_id(now: Timestamp) -> [u8; 16] {
+    let micros = u64::try_from(now.as_microsecond()).unwrap_or(0);
+    let random: u64 = rand::random();
+    ((u128::from(micros) << 64) | u128::from(random)).to_be_bytes()
+}
+
+fn content_id(now: Timestamp) -> ContentId {
+    ContentId(timed_id(now))
+}
+
+fn corrupt(what: impl Into<String>, cause: record::field::DecodeError) -> StoreError {
+    StoreError::Corrupt { what: what.into(), cause: Some(Arc::new(cause)) }
 }

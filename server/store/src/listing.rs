@@ -2,7 +2,11 @@
 
 use jiff::Timestamp;
 
-use crate::{BucketName, ChecksumAlgorithm, ChecksumKind, ObjectKey, Store, StoreError};
+use crate::{
+    BucketName, ChecksumAlgorithm, ChecksumKind, ObjectKey, Store, StoreError, corrupt,
+    index::{Fold, Row, Scan, Space, successor},
+    record::{key, object::Summary},
+};
 
 /// What to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,9 +79,81 @@ impl Store {
     /// `NoSuchBucket`, `Unavailable`, `Corrupt`.
     pub async fn list_objects(
         &self,
-        _bucket: &BucketName,
-        _query: &ListQuery,
+        bucket: &BucketName,
+        query: &ListQuery,
     ) -> Result<Listing, StoreError> {
-        unimplemented!()
+        let table = key::objects(self.bucket_id(bucket).await?);
+        let rows = self.inner.index.scan(scan(&table, query)).await?;
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in rows {
+            entries.push(match row {
+                Row::Entry(key, value) => {
+                    Entry::Object(listed(object_key(&key, table.len())?, &value)?)
+                }
+                Row::Fold(prefix) => Entry::Prefix(key_text(&prefix, table.len())?),
+            });
+        }
+        let has_more = entries.len() > query.limit;
+        entries.truncate(query.limit);
+        let next = entries.last().filter(|_| has_more).map(|last| match last {
+            Entry::Object(object) => Start::After(object.key.as_str().to_owned()),
+            Entry::Prefix(prefix) => Start::AfterPrefix(prefix.clone()),
+        });
+        Ok(Listing { entries, next })
     }
+}
+
+fn scan(table: &[u8], query: &ListQuery) -> Scan {
+    let ListQuery { prefix, delimiter, start, limit } = query;
+    let at = |text: &str| at(table, text);
+    let first = at(prefix);
+    let start = match start {
+        Start::Beginning => Vec::new(),
+        Start::At(key) => at(key),
+        Start::After(key) => [at(key), vec![0]].concat(),
+        Start::AfterPrefix(prefix) => successor(&at(prefix)),
+    };
+    Scan {
+        space: Space::Records,
+        end: successor(&first),
+        fold: fold(first.len(), delimiter.as_deref()),
+        start: start.max(first),
+        limit: one_more(*limit),
+    }
+}
+
+/// The place of a key, or of a part of one, in a table.
+pub(crate) fn at(table: &[u8], text: &str) -> Vec<u8> {
+    let mut out = table.to_vec();
+    key::escape(text, &mut out);
+    out
+}
+
+pub(crate) fn fold(offset: usize, delimiter: Option<&str>) -> Option<Fold> {
+    let delimiter = at(&[], delimiter.filter(|delimiter| !delimiter.is_empty())?);
+    Some(Fold { offset, delimiter })
+}
+
+/// One row more than is asked for tells whether there are more.
+pub(crate) fn one_more(limit: usize) -> usize {
+    if limit == 0 { 0 } else { limit.saturating_add(1) }
+}
+
+/// The object's key in an index's key whose table's part has this length.
+pub(crate) fn key_text(key: &[u8], table: usize) -> Result<String, StoreError> {
+    let text = key.get(table..).and_then(key::unescape).map(|(text, _)| text);
+    text.ok_or_else(|| StoreError::Corrupt {
+        what: format!("the index's key {key:?}"),
+        cause: None,
+    })
+}
+
+pub(crate) fn object_key(key: &[u8], table: usize) -> Result<ObjectKey, StoreError> {
+    key_text(key, table).map(ObjectKey::from_stored)
+}
+
+fn listed(key: ObjectKey, value: &[u8]) -> Result<ListedObject, StoreError> {
+    let Summary { size, modified, etag, storage_class, checksum } = Summary::decode(value)
+        .map_err(|cause| corrupt(format!("the record of object `{key}`"), cause))?;
+    Ok(ListedObject { key, size, modified, etag, storage_class, checksum })
 }
