@@ -255,7 +255,7 @@ async fn blobs_suite(blobs: &dyn Blobs) {
 }
 
 fn content(length: usize) -> Bytes {
-    (0..length).map(|n| (n * 7 + n / 251) as u8).collect()
+    (0..length).map(|n| ((n * 7 + n / 251) % 256).try_into().unwrap_or(0)).collect()
 }
 
 async fn write(

@@ -147,7 +147,7 @@ pub struct UploadPage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UploadEntry {
     /// An upload.
-    Upload(Upload),
+    Upload(Box<Upload>),
     /// Keys folded at the delimiter.
     Prefix(String),
 }
@@ -291,11 +291,8 @@ impl Store {
                     })?);
                     let record = UploadRecord::decode(&value)
                         .map_err(|cause| corrupt(format!("upload `{id}`"), cause))?;
-                    UploadEntry::Upload(into_upload(
-                        listing::object_key(&at, table.len())?,
-                        id,
-                        record,
-                    ))
+                    let key = listing::object_key(&at, table.len())?;
+                    UploadEntry::Upload(Box::new(into_upload(key, id, record)))
                 }
             });
         }
