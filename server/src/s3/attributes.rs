@@ -30,7 +30,12 @@ pub struct Stored {
     pub system: BTreeMap<String, String>,
     /// Name without `x-amz-meta-` → value.
     pub user: BTreeMap<String, String>,
+    /// The storage class where it isn't `STANDARD`. It is a label here: nothing is stored less safely for it.
+    pub storage_class: Option<String>,
 }
+
+/// The class of an object whose writer named none.
+pub const STANDARD: &str = "STANDARD";
 
 /// Takes them out of a request's headers.
 ///
@@ -47,6 +52,10 @@ pub fn take(headers: &mut HeaderMap) -> Result<Stored, Refusal> {
         if !value.is_empty() {
             stored.system.insert(name.as_str().to_owned(), value);
         }
+    }
+    if let Some(class) = headers.remove("x-amz-storage-class") {
+        let class = text(&HeaderName::from_static("x-amz-storage-class"), &class)?;
+        stored.storage_class = Some(class).filter(|class| class != STANDARD);
     }
     let names: Vec<HeaderName> =
         headers.keys().filter(|name| name.as_str().starts_with(USER)).cloned().collect();

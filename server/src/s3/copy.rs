@@ -32,7 +32,8 @@ pub(super) async fn object(
         Some(_) => return Err(s3_error!(InvalidArgument, "Unknown metadata directive.")),
     };
     let (source_bucket, source_key) = source(&context, &input.copy_source)?;
-    if !replace && (&source_bucket, &source_key) == (bucket, key) {
+    let changes = replace || context.stored.storage_class.is_some();
+    if !changes && (&source_bucket, &source_key) == (bucket, key) {
         return Err(s3_error!(
             InvalidRequest,
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's \
@@ -61,6 +62,8 @@ pub(super) async fn object(
     } else {
         let mut attributes = original.attributes().clone();
         attributes.etag.clone_from(&etag);
+        // The class is the request's, never the source's.
+        attributes.storage_class.clone_from(&context.stored.storage_class);
         attributes.checksum = Some(checksum.clone());
         attributes
     };

@@ -112,7 +112,7 @@ pub(super) async fn attributes(
         checksum: record.checksum.as_ref().filter(|_| asked("Checksum")).map(document),
         object_parts: parts,
         storage_class: asked("StorageClass")
-            .then(|| dto::StorageClass::from_static(dto::StorageClass::STANDARD)),
+            .then(|| dto::StorageClass::from(class(record.storage_class.as_ref()))),
         object_size: asked("ObjectSize").then(|| i64::try_from(object.size()).unwrap_or(i64::MAX)),
         last_modified: Some(date(object.modified())),
         ..Default::default()
@@ -289,6 +289,10 @@ fn describe(object: &Object, selection: &Selection, with_checksum: bool, headers
         headers.insert(header::CONTENT_TYPE, value);
     }
     identify(object, headers);
+    // Named only where it isn't the standard one, as on AWS.
+    if let Some(value) = record.storage_class.as_ref().and_then(|text| text.parse().ok()) {
+        headers.insert(HeaderName::from_static("x-amz-storage-class"), value);
+    }
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     let Range { start, end } = selection.bytes;
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(end.saturating_sub(start)));
@@ -327,6 +331,11 @@ async fn content(mut reader: coffer_store::ContentReader) -> S3Result<StreamingB
     Ok(StreamingBlob::from(Body::http_body_unsync(http_body_util::StreamBody::new(
         stream.map_ok(http_body::Frame::data),
     ))))
+}
+
+/// The name of a storage class, for documents, where it always stands.
+pub(super) fn class(class: Option<&String>) -> String {
+    class.cloned().unwrap_or_else(|| attributes::STANDARD.to_owned())
 }
 
 /// There is one version of each key, and AWS calls it `null`.

@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::{S3Response, S3Result, dto, s3_error};
 
 use super::bucket::owner;
-use super::{Context, Handlers, checksum, date, fault, put};
+use super::{Context, Handlers, checksum, date, fault, get, put};
 
 /// The most entries of one page. Source: AWS S3 API reference.
 const MOST: i32 = 1000;
@@ -182,9 +182,9 @@ pub(super) async fn versions(
                 last_modified: Some(date(object.modified)),
                 e_tag: Some(dto::ETag::Strong(object.etag)),
                 size: i64::try_from(object.size).ok(),
-                storage_class: Some(dto::ObjectVersionStorageClass::from_static(
-                    dto::ObjectVersionStorageClass::STANDARD,
-                )),
+                storage_class: Some(dto::ObjectVersionStorageClass::from(get::class(
+                    object.storage_class.as_ref(),
+                ))),
                 owner: Some(owner()),
                 ..Default::default()
             }),
@@ -292,9 +292,9 @@ fn content(object: ListedObject, encoding: Encoding, with_owner: bool) -> dto::O
             .checksum
             .map(|(_, kind)| dto::ChecksumType::from_static(put::kind(kind))),
         size: i64::try_from(object.size).ok(),
-        storage_class: Some(dto::ObjectStorageClass::from_static(
-            dto::ObjectStorageClass::STANDARD,
-        )),
+        storage_class: Some(dto::ObjectStorageClass::from(get::class(
+            object.storage_class.as_ref(),
+        ))),
         owner: with_owner.then(owner),
         restore_status: None,
     }

@@ -6,7 +6,7 @@ use s3s::{S3Response, S3Result, dto, s3_error};
 
 use super::bucket::{OWNER_ID, owner};
 use super::list::{self, Encoding};
-use super::{Context, Handlers, checksum, date, fault, multipart, put};
+use super::{Context, Handlers, checksum, date, fault, get, multipart, put};
 
 pub(super) async fn uploads(
     handlers: &Handlers,
@@ -67,7 +67,9 @@ pub(super) async fn uploads(
                 initiated: Some(date(upload.initiated)),
                 initiator: Some(initiator()),
                 owner: Some(owner()),
-                storage_class: Some(dto::StorageClass::from_static(dto::StorageClass::STANDARD)),
+                storage_class: Some(dto::StorageClass::from(get::class(
+                    upload.attributes.object.storage_class.as_ref(),
+                ))),
                 checksum_algorithm: upload.attributes.checksum.map(|(algorithm, _)| {
                     dto::ChecksumAlgorithm::from_static(checksum::name(algorithm))
                 }),
@@ -145,7 +147,9 @@ pub(super) async fn parts(
         is_truncated: Some(next.is_some()),
         initiator: Some(initiator()),
         owner: Some(owner()),
-        storage_class: Some(dto::StorageClass::from_static(dto::StorageClass::STANDARD)),
+        storage_class: Some(dto::StorageClass::from(get::class(
+            upload.attributes.object.storage_class.as_ref(),
+        ))),
         checksum_algorithm: upload
             .attributes
             .checksum

@@ -52,6 +52,7 @@ pub(super) fn attributes(
         content_type: headers.remove("content-type"),
         headers,
         metadata: stored.user.clone(),
+        storage_class: stored.storage_class.clone(),
         checksum,
         ..ObjectAttributes::default()
     }

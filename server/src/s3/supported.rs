@@ -64,11 +64,13 @@ fn check_one(name: &str, value: &[u8], operation: Operation) -> Result<(), Refus
             b"private" | b"bucket-owner-full-control" => Ok(()),
             _ => Err(acl_not_supported()),
         },
-        "x-amz-storage-class" if value != b"STANDARD" => Err(Refusal::new(
-            "InvalidStorageClass",
-            400,
-            "The storage class you specified is not valid; Coffer has STANDARD alone.",
-        )),
+        "x-amz-storage-class" if !matches!(value, b"STANDARD" | b"REDUCED_REDUNDANCY") => {
+            Err(Refusal::new(
+                "InvalidStorageClass",
+                400,
+                "The storage class you specified is not valid; Coffer has STANDARD and REDUCED_REDUNDANCY.",
+            ))
+        }
         "x-amz-expected-bucket-owner" | "x-amz-source-expected-bucket-owner"
             if value != OWNER_ACCOUNT.as_bytes() =>
         {
@@ -150,6 +152,7 @@ mod tests {
             ("x-amz-acl", "public-read", Some("AccessControlListNotSupported")),
             ("x-amz-storage-class", "GLACIER", Some("InvalidStorageClass")),
             ("x-amz-storage-class", "STANDARD", None),
+            ("x-amz-storage-class", "REDUCED_REDUNDANCY", None),
             ("x-amz-checksum-md5", "x", Some("InvalidRequest")),
             ("x-amz-checksum-crc64nvme", "x", None),
             ("x-amz-checksum-mode", "ENABLED", None),
