@@ -204,6 +204,11 @@ impl SignedClaim {
         self.signed_at.at()
     }
 
+    /// The headers that it says to cover, sorted.
+    pub fn signed_headers(&self) -> &[HeaderName] {
+        &self.signed_headers
+    }
+
     /// How it says that its body is bound, if it says so.
     pub fn payload_hash(&self) -> Option<PayloadHash> {
         self.payload_hash
