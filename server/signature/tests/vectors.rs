@@ -151,9 +151,9 @@ fn our_signature_is_theirs() {
         }
         let signature = match claim.form() {
             Form::Header => {
-                let signed = |name: &HeaderName| claim.signed_headers().contains(name);
+                let covered = |name: &HeaderName| claim.signed_headers().contains(name);
                 let unsigned: Vec<HeaderName> =
-                    headers.keys().filter(|name| !signed(name)).cloned().collect();
+                    headers.keys().filter(|name| !covered(name)).cloned().collect();
                 for name in unsigned {
                     headers.remove(name);
                 }
@@ -247,5 +247,5 @@ fn chunks_and_trailers_are_theirs() {
 fn the_life_of_a_presigned_url_is_read() {
     let case =
         Case::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/aws_presigned_get"));
-    assert_eq!(case.claim().form(), Form::Presigned { expires: Duration::from_secs(86_400) });
+    assert_eq!(case.claim().form(), Form::Presigned { expires: Duration::from_hours(24) });
 }
