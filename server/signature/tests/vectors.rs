@@ -42,7 +42,7 @@ impl Case {
         let folders = fs::read_dir(root)
             .unwrap()
             .map(|entry| entry.unwrap().path())
-            .filter(|path| path.is_dir());
+            .filter(|path| path.join("request.txt").is_file());
         let cases: Vec<Self> = folders.map(|folder| Self::load(&folder)).collect();
         assert!(cases.len() > 20, "the vectors are not where they should be");
         cases
@@ -248,4 +248,24 @@ fn the_life_of_a_presigned_url_is_read() {
     let case =
         Case::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/aws_presigned_get"));
     assert_eq!(case.claim().form(), Form::Presigned { expires: Duration::from_hours(24) });
+}
+
+#[test]
+fn sts_signs_a_hash_that_it_does_not_send() {
+    let folder = "tests/vectors/sts/botocore_assume_role";
+    let case = Case::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
+    let (secret, keys) = (credentials().secret_key, SigningKeyCache::default());
+    let expected = Expected { region: "us-east-1", service: "sts" };
+    let body = fs::read(case.folder.join("body.bin")).unwrap();
+    let code = |claim: SignedClaim| {
+        verify(&claim, &case.request(), Some(&secret), &expected, AT.parse().unwrap(), &keys)
+            .map_or_else(|refusal| refusal.code(), |_| "OK")
+    };
+    let with = |body: &[u8]| match PayloadHash::of(body) {
+        PayloadHash::Sha256(hash) => case.claim().with_body_sha256(hash),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(code(with(&body)), "OK");
+    assert_eq!(code(with(b"another body")), "SignatureDoesNotMatch");
+    assert_eq!(code(case.claim()), "MissingSecurityHeader");
 }
