@@ -15,6 +15,8 @@
 
 #![deny(clippy::wildcard_enum_match_arm, clippy::arithmetic_side_effects, clippy::as_conversions)]
 
+use std::fmt;
+
 mod credential;
 mod scheme;
 mod amz_date;
@@ -39,7 +41,9 @@ pub use crate::{
 };
 
 /// The parts of a request that a signature can cover.
-#[derive(Clone, Copy, Debug)]
+///
+/// Its `Debug` shows method and path only: the rest may hold signatures and tokens.
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// The method.
     pub method: &'a http::Method,
@@ -50,4 +54,14 @@ pub struct Request<'a> {
     /// All headers. `host` must be among them: with HTTP/2 the server puts
     /// `:authority` there.
     pub headers: &'a http::HeaderMap,
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, path, query: _, headers: _ } = self;
+        f.debug_struct("Request")
+            .field("method", method)
+            .field("path", path)
+            .finish_non_exhaustive()
+    }
 }
