@@ -127,6 +127,7 @@ fn trailers_are_refused_by_code() {
             ("twice", edit(line, &line.repeat(2)), bad),
             ("not announced", edit(line, &format!("{line}x-amz-acl:public-read\r\n")), bad),
             ("renamed", edit(name, "x-amz-checksum-sha1"), bad),
+            ("empty line before", edit(line, &format!("\r\n{line}")), bad),
             ("no colon", edit(line, "x-amz-checksum-crc32\r\n"), bad),
             ("no name", edit(line, ":AAAA\r\n"), bad),
             ("too long", edit(line, &long), bad),
@@ -274,4 +275,48 @@ fn an_anonymous_body_is_never_in_signed_chunks() {
             anonymous_payload(&sent.request()).map_or_else(|refusal| refusal.code(), |_| "OK");
         assert_eq!(code, expected, "{name}");
     }
+}
+
+#[test]
+fn fewer_bytes_than_announced_are_refused_in_every_form() {
+    for (hash, trailer) in [
+        (PayloadHash::SignedChunks, None),
+        (PayloadHash::SignedChunksTrailer, Some("x-amz-checksum-crc32")),
+        (PayloadHash::UnsignedChunksTrailer, Some("x-amz-checksum-crc32")),
+    ] {
+        for (length, expected) in [("10", false), ("11", true), ("12", false)] {
+            let (sent, chunks) = streamed(hash, length, trailer, &[b"hello ", b"world"]);
+            let verified = sent.verify_at(now(), &EXPECTED).unwrap();
+            let result = read(verified.payload(), &chunks.concat());
+            assert_eq!(result.is_ok(), expected, "{hash:?}, {length}");
+            assert!(expected || result.unwrap_err().code() == "IncompleteBody");
+        }
+    }
+}
+
+#[test]
+fn unsigned_chunks_are_as_strict() {
+    let mut sent = base();
+    sent.set("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER");
+    sent.set("x-amz-decoded-content-length", "5");
+    sent.set("x-amz-trailer", "a, b");
+    let payload = anonymous_payload(&sent.request()).unwrap();
+    for (name, wire, expected) in [
+        ("whole", "5\r\nhello\r\n0\r\na:1\r\nb:2\r\n\r\n", "OK"),
+        ("extension", "5;a=b\r\nhello\r\n0\r\na:1\r\nb:2\r\n\r\n", "InvalidRequest"),
+        ("empty extension", "5;\r\nhello\r\n0\r\na:1\r\nb:2\r\n\r\n", "InvalidRequest"),
+        ("one twice", "5\r\nhello\r\n0\r\na:1\r\na:2\r\n\r\n", "MalformedTrailerError"),
+        ("one missing", "5\r\nhello\r\n0\r\na:1\r\n\r\n", "MalformedTrailerError"),
+        ("no end", "5\r\nhello\r\n", "IncompleteBody"),
+    ] {
+        let code = read(&payload, wire.as_bytes()).map_or_else(|refusal| refusal.code(), |_| "OK");
+        assert_eq!(code, expected, "{name}");
+    }
+
+    let mut decoder = payload.decoder(None);
+    let mut out = Vec::new();
+    let good = Bytes::from_static(b"5\r\nhello\r\n0\r\na:1\r\nb:2\r\n\r\n");
+    assert!(decoder.push(Bytes::from_static(b"zz\r\n"), &mut out).is_err());
+    assert!(decoder.push(good, &mut out).is_err(), "it forgot that it refused");
+    assert!(decoder.finish().is_err() && out.is_empty());
 }

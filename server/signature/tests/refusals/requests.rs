@@ -185,6 +185,23 @@ fn a_presigned_signature_is_refused_by_code() {
             "AccessDenied",
         ),
         ("another date in a header", |s| s.set("x-amz-date", "20260301T120001Z"), "AccessDenied"),
+        ("a name in lower case", |s| s.edit_query("X-Amz-Expires", "x-amz-expires"), malformed),
+        (
+            "token in both places",
+            |s| {
+                s.query += "&X-Amz-Security-Token=t";
+                s.set("x-amz-security-token", "t");
+            },
+            "InvalidRequest",
+        ),
+        (
+            "two hashes",
+            |s| {
+                s.query += "&X-Amz-Content-Sha256=UNSIGNED-PAYLOAD";
+                s.set("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER");
+            },
+            "InvalidRequest",
+        ),
         ("token added", |s| s.query += "&X-Amz-Security-Token=t", "SignatureDoesNotMatch"),
         ("signature twice", |s| s.query += "&X-Amz-Signature=00", malformed),
         ("expires twice", |s| s.query += "&X-Amz-Expires=3600", malformed),
