@@ -54,11 +54,7 @@ fn path(raw: &str, out: &mut Vec<u8>) -> Result<(), Refusal> {
         out.push(b'/');
         return Ok(());
     }
-    for byte in Decoded::of(raw, Plus::Literal) {
-        let byte = byte.ok_or(Refusal::InvalidUri("path"))?;
-        if byte == b'/' { out.push(byte) } else { encode(byte, out) }
-    }
-    Ok(())
+    respell(raw, Part::Path, out).ok_or(Refusal::InvalidUri("path"))
 }
 
 /// The query: every pair decoded and encoded, sorted by name, then value.
@@ -71,9 +67,7 @@ pub(crate) fn query(raw: &str, except: Option<&str>, out: &mut Vec<u8>) -> Resul
         }
         let mut encoded = |part: &str| {
             let start = arena.len();
-            for byte in Decoded::of(part, Plus::Blank) {
-                encode(byte.ok_or(Refusal::InvalidUri("query"))?, &mut arena);
-            }
+            respell(part, Part::Query, &mut arena).ok_or(Refusal::InvalidUri("query"))?;
             Ok(start..arena.len())
         };
         let name = encoded(pair.name)?;
@@ -115,8 +109,13 @@ fn header(headers: &HeaderMap, name: &HeaderName, out: &mut Vec<u8>) -> Result<(
 
 /// Trims blanks and tabs, and turns each run of blanks into one.
 pub(crate) fn folded(value: &[u8], out: &mut Vec<u8>) {
+    let value = value.trim_ascii();
+    if !value.windows(2).any(|pair| pair == b"  ") {
+        out.extend_from_slice(value);
+        return;
+    }
     let mut after_blank = false;
-    for byte in value.trim_ascii() {
+    for byte in value {
         let blank = *byte == b' ';
         if !(blank && after_blank) {
             out.push(*byte);
@@ -152,11 +151,16 @@ pub(crate) fn pairs(query: &str) -> impl Iterator<Item = Pair<'_>> {
 
 /// A part of a query, decoded; `None` if it can't be.
 pub(crate) fn decode(part: &str) -> Option<Cow<'_, [u8]>> {
-    if part.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
-        Decoded::of(part, Plus::Blank).collect::<Option<Vec<u8>>>().map(Cow::Owned)
-    } else {
-        Some(Cow::Borrowed(part.as_bytes()))
+    if !part.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Some(Cow::Borrowed(part.as_bytes()));
     }
+    let mut decoded = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((byte, after)) = next_decoded(rest, Part::Query) {
+        decoded.push(byte?);
+        rest = after;
+    }
+    Some(Cow::Owned(decoded))
 }
 
 /// Whether a query's part is, once decoded, `name`.
@@ -166,7 +170,7 @@ pub(crate) fn is_name(part: &str, name: &str) -> bool {
 
 /// Adds a byte: itself if unreserved, else `%XX`.
 pub(crate) fn encode(byte: u8, out: &mut Vec<u8>) {
-    if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+    if is_unreserved(byte) {
         out.push(byte);
     } else {
         out.push(b'%');
@@ -179,45 +183,56 @@ pub(crate) fn encode(byte: u8, out: &mut Vec<u8>) {
     }
 }
 
-/// What `+` means.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// Where a text stands, by which `/` and `+` have a meaning or none.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Plus {
-    /// Itself, in a path.
-    Literal,
-    /// A blank, in a query.
-    Blank,
+enum Part {
+    /// `/` separates, `+` is itself.
+    Path,
+    /// `/` is itself, `+` a blank.
+    Query,
 }
 
-/// The bytes that an encoded text means; `None` in place of a broken escape.
-struct Decoded<'a> {
-    rest: std::slice::Iter<'a, u8>,
-    plus: Plus,
-}
-
-impl<'a> Decoded<'a> {
-    fn of(text: &'a str, plus: Plus) -> Self {
-        Self { rest: text.as_bytes().iter(), plus }
-    }
-
-    fn digit(&mut self) -> Option<u8> {
-        match *self.rest.next()? {
-            digit @ b'0'..=b'9' => digit.checked_sub(b'0'),
-            digit @ b'a'..=b'f' => digit.checked_sub(b'a')?.checked_add(10),
-            digit @ b'A'..=b'F' => digit.checked_sub(b'A')?.checked_add(10),
-            _ => None,
+/// Decodes a text and encodes it the one way; `None` if it can't be decoded.
+fn respell(text: &str, part: Part, out: &mut Vec<u8>) -> Option<()> {
+    let mut rest = text.as_bytes();
+    loop {
+        // Most of a text is as it should be, and copied at once.
+        let end = rest.iter().position(|byte| !is_unreserved(*byte)).unwrap_or(rest.len());
+        let (run, after) = rest.split_at_checked(end)?;
+        out.extend_from_slice(run);
+        let Some((byte, after)) = next_decoded(after, part) else { return Some(()) };
+        match byte? {
+            b'/' if part == Part::Path => out.push(b'/'),
+            byte => encode(byte, out),
         }
+        rest = after;
     }
 }
 
-impl Iterator for Decoded<'_> {
-    type Item = Option<u8>;
+/// The first byte that an encoded text means, `None` within for a broken escape,
+/// and the rest of the text.
+fn next_decoded(text: &[u8], part: Part) -> Option<(Option<u8>, &[u8])> {
+    let (first, rest) = text.split_first()?;
+    Some(match (first, rest) {
+        (b'%', [high, low, rest @ ..]) => {
+            (digit(*high).zip(digit(*low)).map(|(high, low)| (high << 4) | low), rest)
+        }
+        (b'%', rest) => (None, rest),
+        (b'+', rest) if part == Part::Query => (Some(b' '), rest),
+        (byte, rest) => (Some(*byte), rest),
+    })
+}
 
-    fn next(&mut self) -> Option<Self::Item> {
-        Some(match *self.rest.next()? {
-            b'%' => self.digit().zip(self.digit()).map(|(high, low)| (high << 4) | low),
-            b'+' if self.plus == Plus::Blank => Some(b' '),
-            byte => Some(byte),
-        })
+fn digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => digit.checked_sub(b'0'),
+        b'a'..=b'f' => digit.checked_sub(b'a')?.checked_add(10),
+        b'A'..=b'F' => digit.checked_sub(b'A')?.checked_add(10),
+        _ => None,
     }
 }
 

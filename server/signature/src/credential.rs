@@ -64,6 +64,14 @@ pub enum AccessKeyIdError {
 }
 
 /// The secret half of a credential: wiped when dropped, never shown or compared.
+///
+/// An early-exit comparison would tell a secret byte by byte, so there is none:
+///
+/// ```compile_fail,E0369
+/// use coffer_signature::SecretKey;
+/// let (a, b) = (SecretKey::new("a".to_owned()), SecretKey::new("b".to_owned()));
+/// let _ = a == b;
+/// ```
 #[derive(Clone)]
 pub struct SecretKey(Zeroizing<String>);
 

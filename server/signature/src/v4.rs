@@ -12,7 +12,6 @@ use std::{borrow::Cow, time::Duration};
 
 use http::{HeaderMap, HeaderName, header::HOST};
 use jiff::Timestamp;
-use zeroize::Zeroizing;
 
 use crate::{
     AccessKeyId, Refusal, Request, Scheme, Scope, SecretKey, SigningKeyCache,
@@ -57,7 +56,7 @@ pub struct SignedClaim {
     /// Sorted, without doubles.
     signed_headers: Vec<HeaderName>,
     signature: Signature,
-    session_token: Option<Zeroizing<String>>,
+    session_token: Option<SecretKey>,
     /// `None` where the request doesn't say: see [`SignedClaim::with_body_sha256`].
     payload_hash: Option<PayloadHash>,
 }
@@ -183,7 +182,7 @@ impl SignedClaim {
 
     /// The session token beside the key, unproven as all of this.
     pub fn session_token(&self) -> Option<&str> {
-        self.session_token.as_ref().map(|token| token.as_str())
+        self.session_token.as_ref().map(SecretKey::expose)
     }
 
     /// Where the signature is.
@@ -202,6 +201,11 @@ impl SignedClaim {
     /// When it says to have been signed, in whole seconds.
     pub fn signed_at(&self) -> Timestamp {
         self.signed_at.at()
+    }
+
+    /// The headers that it says to cover, sorted.
+    pub fn signed_headers(&self) -> &[HeaderName] {
+        &self.signed_headers
     }
 
     /// How it says that its body is bound, if it says so.

@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 
 use http::header::{AUTHORIZATION, DATE};
-use zeroize::Zeroizing;
 
 use crate::{
-    PayloadHash, Refusal, Request,
+    PayloadHash, Refusal, Request, SecretKey,
     amz_date::AmzDate,
     credential::Signature,
     v4::{
@@ -32,13 +31,12 @@ pub(crate) fn claim(request: &Request<'_>) -> Result<SignedClaim, Refusal> {
         signature: Signature::parse(fields.signature.as_bytes())
             .ok_or(Refusal::SignatureDoesNotMatch)?,
         session_token: single(request.headers, &X_AMZ_SECURITY_TOKEN)?
-            .map(|token| Zeroizing::new(token.to_owned())),
+            .map(|token| SecretKey::new(token.to_owned())),
         payload_hash,
     })
 }
 
 /// The three fields of the header, in any order, each once.
-#[derive(Debug)]
 struct Fields<'a> {
     credential: &'a str,
     signed_headers: &'a str,

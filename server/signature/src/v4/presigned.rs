@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use zeroize::Zeroizing;
 
 use crate::{
-    PayloadHash, Refusal, Request,
+    PayloadHash, Refusal, Request, SecretKey,
     amz_date::AmzDate,
     canonical,
     credential::Signature,
@@ -64,13 +64,13 @@ fn expires(text: &str) -> Result<Duration, Refusal> {
 fn session_token(
     request: &Request<'_>,
     parameters: &Parameters,
-) -> Result<Option<Zeroizing<String>>, Refusal> {
+) -> Result<Option<SecretKey>, Refusal> {
     let header = single(request.headers, &super::X_AMZ_SECURITY_TOKEN)?;
     match (parameters.get("X-Amz-Security-Token"), header) {
         (Some(_), Some(_)) => Err(Refusal::InvalidRequest(Cow::Borrowed(
             "a session token in both the query and a header; send one",
         ))),
-        (token, header) => Ok(token.or(header).map(|token| Zeroizing::new(token.to_owned()))),
+        (token, header) => Ok(token.or(header).map(|token| SecretKey::new(token.to_owned()))),
     }
 }
 
