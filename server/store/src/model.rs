@@ -200,7 +200,7 @@ async fn step(store: &Store, model: &mut Model, serial: usize, op: Op) {
                 store.delete_object(&bucket(), &object_key(&key), &precondition, now).await;
             match (condition.holds(current), current) {
                 (false, _) => {
-                    assert!(matches!(result, Err(StoreError::PreconditionFailed)), "{result:?}")
+                    assert!(matches!(result, Err(StoreError::PreconditionFailed)), "{result:?}");
                 }
                 (true, None) => assert_eq!(result.unwrap(), Deleted::Absent),
                 (true, Some(_)) => {
@@ -235,7 +235,7 @@ async fn step(store: &Store, model: &mut Model, serial: usize, op: Op) {
             model.uploads.get_mut(&(key, id)).unwrap().insert(number, new);
         }
         Op::Complete(index, mask, condition) => {
-            complete(store, model, chosen(index, &model.uploads), mask, condition, now).await
+            complete(store, model, chosen(index, &model.uploads), mask, condition, now).await;
         }
         Op::Abort(index) => {
             let Some((key, id)) = chosen(index, &model.uploads) else { return };
