@@ -4,20 +4,21 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use coffer_server::config::Config;
+use tracing_subscriber::EnvFilter;
 
 // Many small allocations from many threads: measurably cheaper than the system's allocator, and it gives memory back.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Libraries speak up only when something is wrong. The wire library logs whole requests, keys of customers among them: it
+/// never speaks, at any level.
+const LIBRARIES: &str =
+    "fjall=warn,lsm_tree=warn,h2=warn,hyper=warn,hyper_util=warn,rustls=warn,s3s=off";
+
 fn main() -> ExitCode {
     let config = Config::parse();
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
-        .unwrap_or_else(|_error| tracing_subscriber::EnvFilter::new("info"));
-    // The wire library logs whole requests, keys of customers among them: never, at any level.
-    let filter = ["s3s=off"]
-        .iter()
-        .filter_map(|one| one.parse().ok())
-        .fold(filter, tracing_subscriber::EnvFilter::add_directive);
+    let filter = EnvFilter::try_new(format!("{},{LIBRARIES}", config.log))
+        .unwrap_or_else(|_error| EnvFilter::new(format!("info,{LIBRARIES}")));
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

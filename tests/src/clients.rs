@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 use crate::server::{ACCESS_KEY, SECRET_KEY, Server};
 
 fn folder(variable: &str) -> PathBuf {
-    let folder = std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set: run tests/run"));
+    let folder = std::env::var_os(variable)
+        .unwrap_or_else(|| panic!("{variable} is not set: run tests/run"));
     PathBuf::from(folder)
 }
 

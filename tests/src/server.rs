@@ -46,17 +46,30 @@ pub fn program(name: &str) -> PathBuf {
     program
 }
 
-/// A folder with a self-signed certificate for `localhost`, its key, and the root credentials.
+/// A folder with a certificate for `localhost` of a CA of its own, its key, and the root credentials.
 fn write_identity(folder: &Path) {
-    let names = ["localhost", "*.localhost", "127.0.0.1"].map(str::to_owned);
+    let params = |names: &[&str], common: &str| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("names");
+        params.distinguished_name.push(rcgen::DnType::CommonName, common);
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2120, 1, 1);
+        params
+    };
+    let ca_key = KeyPair::generate().expect("a key");
+    let mut ca = params(&[], "tests of Coffer");
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    ca.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+    let ca = rcgen::CertifiedIssuer::self_signed(ca, ca_key).expect("a CA");
     let key = KeyPair::generate().expect("a key");
-    let mut params = CertificateParams::new(names).expect("names");
-    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    params.not_after = rcgen::date_time_ymd(2120, 1, 1);
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let certificate = params.self_signed(&key).expect("a certificate");
+    let mut leaf = params(&["localhost", "*.localhost", "127.0.0.1"], "localhost");
+    leaf.use_authority_key_identifier_extension = true;
+    leaf.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+    leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+    let leaf = leaf.signed_by(&key, &ca).expect("a certificate");
     for (name, text) in [
-        ("tls/tls.crt", certificate.pem()),
+        ("ca.crt", ca.pem()),
+        ("tls/tls.crt", leaf.pem()),
         ("tls/tls.key", key.serialize_pem()),
         ("root/accessKey", ACCESS_KEY.to_owned()),
         ("root/secretKey", SECRET_KEY.to_owned()),
@@ -96,9 +109,11 @@ impl Server {
             write_identity(folder.path());
         }
         let address = free_address();
-        let settings =
-            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let client = Client::new(address, &folder.path().join("tls/tls.crt"));
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let client = Client::new(address, &folder.path().join("ca.crt"));
         let mut server = Self { folder, address, settings, process: None, client };
         server.launch().await;
         server
@@ -140,7 +155,8 @@ impl Server {
     /// # Panics
     /// When it isn't ready within 20 seconds.
     pub async fn spawn(&mut self, mut command: Command) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).expect("a log");
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.log()).expect("a log");
         command
             .env("COFFER_LOG", "debug")
             .env("COFFER_RESERVE_BYTES", "1048576")
@@ -160,7 +176,11 @@ impl Server {
         let request = Request::get(self.client.url("/minio/health/ready", ""))
             .body(Full::default())
             .expect("a request");
-        self.client.http.request(request).await.is_ok_and(|answer| answer.status() == StatusCode::OK)
+        self.client
+            .http
+            .request(request)
+            .await
+            .is_ok_and(|answer| answer.status() == StatusCode::OK)
     }
 
     /// `kill -9`.
@@ -185,7 +205,8 @@ impl Server {
 
     /// Resident memory in KiB.
     pub fn resident(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
         line.split_whitespace().nth(1).expect("a number").parse().expect("a number")
     }
@@ -202,7 +223,7 @@ impl Server {
 
     /// The certificate that clients have to trust.
     pub fn ca(&self) -> PathBuf {
-        self.folder.path().join("tls/tls.crt")
+        self.folder.path().join("ca.crt")
     }
 
     /// The folder with `data`, `tls` and `root`.
@@ -259,7 +280,10 @@ impl Answer {
 
     /// A header as text, or nothing.
     pub fn header(&self, name: &str) -> String {
-        self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .unwrap_or_default()
     }
 
     /// The text of the first XML element of this name.
@@ -299,8 +323,11 @@ impl Client {
             .expect("versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_only().enable_http1().build();
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls.clone())
+            .https_only()
+            .enable_http1()
+            .build();
         let http = HyperClient::builder(TokioExecutor::new()).build(connector);
         let credentials = Credentials {
             access_key_id: AccessKeyId::from_str(ACCESS_KEY).expect("a key"),
@@ -329,7 +356,14 @@ impl Client {
     ///
     /// # Panics
     /// When there is no answer.
-    pub async fn send(&self, method: &str, path: &str, query: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        query: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         self.try_send(method, path, query, headers, body).await.expect("an answer")
     }
 
@@ -354,10 +388,19 @@ impl Client {
     ///
     /// # Panics
     /// When the request can't be signed.
-    pub fn signed(&self, method: &str, path: &str, query: &str, headers: &[(&str, &str)], payload: &PayloadHash) -> HeaderMap {
+    pub fn signed(
+        &self,
+        method: &str,
+        path: &str,
+        query: &str,
+        headers: &[(&str, &str)],
+        payload: &PayloadHash,
+    ) -> HeaderMap {
         let mut map = self.headers(headers);
         let method = Method::from_str(method).expect("a method");
-        self.signer().sign_headers(&method, path, query, &mut map, payload, now()).expect("a signature");
+        self.signer()
+            .sign_headers(&method, path, query, &mut map, payload, now())
+            .expect("a signature");
         map
     }
 
@@ -411,12 +454,15 @@ impl Client {
         let mut tls = self.tls.clone();
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let name = ServerName::try_from("localhost").expect("a name");
-        let mut stream = TlsConnector::from(std::sync::Arc::new(tls)).connect(name, stream).await.expect("TLS");
+        let mut stream =
+            TlsConnector::from(std::sync::Arc::new(tls)).connect(name, stream).await.expect("TLS");
         // The server may have closed already: what it said before is what counts.
         let _sent = stream.write_all(bytes).await;
         let mut answer = Vec::new();
         let mut buffer = vec![0; 64 * 1024];
-        while let Ok(Ok(read @ 1..)) = tokio::time::timeout(patience, stream.read(&mut buffer)).await {
+        while let Ok(Ok(read @ 1..)) =
+            tokio::time::timeout(patience, stream.read(&mut buffer)).await
+        {
             answer.extend_from_slice(&buffer[..read]);
         }
         answer
