@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The endpoint's certificate and protocol.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tls {
     /// Who issues the server certificate. Default: `selfSigned`.
@@ -50,6 +50,12 @@ pub struct Tls {
     /// The oldest TLS version that clients may speak. Default: `1.2`.
     #[serde(default)]
     pub min_version: MinVersion,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self { issuer: None, duration: default_duration(), additional_names: None, min_version: MinVersion::default() }
+    }
 }
 
 fn default_duration() -> String {
