@@ -1,4 +1,4 @@
-//! The CustomResourceDefinitions as they are installed: the derived ones with what can't be derived.
+//! The definitions as they are installed: the derived ones with what can't be derived.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

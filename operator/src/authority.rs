@@ -46,7 +46,9 @@ impl SubjectName {
         let labels = text.strip_prefix("*.").unwrap_or(text);
         let label_is_fine = |label: &str| {
             (1..=63).contains(&label.len())
-                && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
@@ -141,7 +143,8 @@ impl Authority {
                 certificate: text(data, certificate)?,
                 key: PrivateKey::from_pem(text(data, key)?),
             };
-            let facts = CertificateFacts::parse(&pair.certificate).ok_or(AuthorityError::Unreadable(certificate))?;
+            let facts = CertificateFacts::parse(&pair.certificate)
+                .ok_or(AuthorityError::Unreadable(certificate))?;
             if public_key(&pair.key) != Some(facts.public_key) {
                 return Err(AuthorityError::Unreadable(key));
             }
@@ -189,7 +192,8 @@ impl ServerCertificate {
 }
 
 fn text(data: &BTreeMap<String, ByteString>, key: &'static str) -> Result<String, AuthorityError> {
-    let bytes = &data.get(key).filter(|value| !value.0.is_empty()).ok_or(AuthorityError::Missing(key))?.0;
+    let bytes =
+        &data.get(key).filter(|value| !value.0.is_empty()).ok_or(AuthorityError::Missing(key))?.0;
     String::from_utf8(bytes.clone()).map_err(|_not_text| AuthorityError::Unreadable(key))
 }
 
@@ -230,7 +234,10 @@ impl CertificateFacts {
             not_before: Timestamp::from_second(validity.not_before.timestamp()).ok()?,
             not_after: Timestamp::from_second(validity.not_after.timestamp()).ok()?,
             serial: certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
-            fingerprint: hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &pem.contents)),
+            fingerprint: hex::encode(aws_lc_rs::digest::digest(
+                &aws_lc_rs::digest::SHA256,
+                &pem.contents,
+            )),
             public_key: certificate.public_key().subject_public_key.data.to_vec(),
             names: subject_names(&certificate)?,
             permitted: permitted_names(&certificate)?,
@@ -246,7 +253,9 @@ fn subject_names(certificate: &X509Certificate<'_>) -> Option<BTreeSet<SubjectNa
 
 fn permitted_names(certificate: &X509Certificate<'_>) -> Option<BTreeSet<SubjectName>> {
     let constraints = certificate.name_constraints().ok()?.map(|extension| extension.value);
-    let subtrees = constraints.and_then(|constraints| constraints.permitted_subtrees.clone()).unwrap_or_default();
+    let subtrees = constraints
+        .and_then(|constraints| constraints.permitted_subtrees.clone())
+        .unwrap_or_default();
     Some(subtrees.iter().filter_map(|subtree| subject_name(&subtree.base)).collect())
 }
 
@@ -256,8 +265,16 @@ fn subject_name(name: &x509_parser::extensions::GeneralName<'_>) -> Option<Subje
         GeneralName::DNSName(name) => Some(SubjectName::Dns((*name).to_owned())),
         // A constraint holds an address and its mask; ours are always whole addresses.
         GeneralName::IPAddress(bytes) => {
-            let v4 = bytes.first_chunk::<4>().filter(|_| matches!(bytes.len(), 4 | 8)).map(|bytes| IpAddr::from(*bytes));
-            let v6 = || bytes.first_chunk::<16>().filter(|_| matches!(bytes.len(), 16 | 32)).map(|bytes| IpAddr::from(*bytes));
+            let v4 = bytes
+                .first_chunk::<4>()
+                .filter(|_| matches!(bytes.len(), 4 | 8))
+                .map(|bytes| IpAddr::from(*bytes));
+            let v6 = || {
+                bytes
+                    .first_chunk::<16>()
+                    .filter(|_| matches!(bytes.len(), 16 | 32))
+                    .map(|bytes| IpAddr::from(*bytes))
+            };
             v4.or_else(v6).map(SubjectName::Address)
         }
         _ => None,

@@ -60,7 +60,9 @@ pub enum RootCredentialsError {
         min: usize,
     },
     /// A value has characters that a signature can't carry.
-    #[error("key `{0}` holds a character that isn't printable ASCII; use letters and digits, without a line end")]
+    #[error(
+        "key `{0}` holds a character that isn't printable ASCII; use letters and digits, without a line end"
+    )]
     Characters(&'static str),
 }
 
@@ -69,7 +71,11 @@ impl RootCredentials {
     pub fn generate(rng: &mut impl rand::CryptoRng) -> Self {
         Self {
             access_key: random_text(UPPER_AND_DIGITS, ACCESS_KEY_LENGTH, rng),
-            secret_key: SecretKey(Zeroizing::new(random_text(LETTERS_AND_DIGITS, SECRET_KEY_LENGTH, rng))),
+            secret_key: SecretKey(Zeroizing::new(random_text(
+                LETTERS_AND_DIGITS,
+                SECRET_KEY_LENGTH,
+                rng,
+            ))),
         }
     }
 
@@ -143,9 +149,21 @@ mod tests {
         };
         for (name, data, expected) in [
             ("nothing", BTreeMap::new(), RootCredentialsError::Missing(ACCESS_KEY)),
-            ("empty", data("", "secretsecret"), RootCredentialsError::Length { key: ACCESS_KEY, length: 0, min: 3 }),
-            ("short", data("abc", "secret"), RootCredentialsError::Length { key: SECRET_KEY, length: 6, min: 8 }),
-            ("line end", data("abc", "secretsecret\n"), RootCredentialsError::Characters(SECRET_KEY)),
+            (
+                "empty",
+                data("", "secretsecret"),
+                RootCredentialsError::Length { key: ACCESS_KEY, length: 0, min: 3 },
+            ),
+            (
+                "short",
+                data("abc", "secret"),
+                RootCredentialsError::Length { key: SECRET_KEY, length: 6, min: 8 },
+            ),
+            (
+                "line end",
+                data("abc", "secretsecret\n"),
+                RootCredentialsError::Characters(SECRET_KEY),
+            ),
         ] {
             assert_eq!(RootCredentials::parse(&data).unwrap_err(), expected, "{name}");
         }

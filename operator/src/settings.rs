@@ -15,14 +15,20 @@ pub struct Settings {
     pub extra_names: Vec<String>,
 }
 
-impl Settings {
-    /// Settings for examples and golden tests.
-    pub fn example() -> Self {
+impl Default for Settings {
+    fn default() -> Self {
         Self {
-            image: Some("ghcr.io/example/coffer:0.1.0".to_owned()),
+            image: None,
             cluster_domain: "cluster.local".to_owned(),
             drain: Duration::from_secs(10),
             extra_names: Vec::new(),
         }
+    }
+}
+
+impl Settings {
+    /// Settings for examples and golden tests.
+    pub fn example() -> Self {
+        Self { image: Some("ghcr.io/example/coffer:0.1.0".to_owned()), ..Self::default() }
     }
 }

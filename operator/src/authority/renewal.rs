@@ -10,7 +10,9 @@ use k8s_openapi::ByteString;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::self_signed::{self, BACKDATE, INTERMEDIATE_LIFE};
-use super::{Authority, AuthorityError, CertificateFacts, ServerCertificate, SubjectName, public_key};
+use super::{
+    Authority, AuthorityError, CertificateFacts, ServerCertificate, SubjectName, public_key,
+};
 
 /// Why a server certificate is issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +135,8 @@ fn names_differ(subject: &Subject<'_>) -> Option<Fault> {
 fn duration_differs(subject: &Subject<'_>) -> Option<Fault> {
     let leaf = subject.leaf()?;
     let asked = subject.life + BACKDATE;
-    (leaf.not_after.duration_since(leaf.not_before).unsigned_abs() != asked).then_some(Fault::DurationDiffers)
+    (leaf.not_after.duration_since(leaf.not_before).unsigned_abs() != asked)
+        .then_some(Fault::DurationDiffers)
 }
 
 fn not_yet_valid(subject: &Subject<'_>) -> Option<Fault> {
@@ -151,7 +154,8 @@ fn signed_by(certificate: &CertificateFacts, issuer: &str) -> bool {
     else {
         return false;
     };
-    certificate.issuer() == issuer.subject() && certificate.verify_signature(Some(issuer.public_key())).is_ok()
+    certificate.issuer() == issuer.subject()
+        && certificate.verify_signature(Some(issuer.public_key())).is_ok()
 }
 
 /// What became of the stored authority.

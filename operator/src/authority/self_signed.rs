@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    NameConstraints, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
 };
 
-use super::{Authority, AuthorityError, KeyedCertificate, PrivateKey, ServerCertificate, SubjectName};
+use super::{
+    Authority, AuthorityError, KeyedCertificate, PrivateKey, ServerCertificate, SubjectName,
+};
 
 /// How long a root lives: 10 years.
 pub const ROOT_LIFE: Duration = Duration::from_hours(24 * 3650);
@@ -34,7 +37,8 @@ pub fn new_authority(
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-    let root = KeyedCertificate { certificate: params.self_signed(&key)?.pem(), key: private(&key) };
+    let root =
+        KeyedCertificate { certificate: params.self_signed(&key)?.pem(), key: private(&key) };
     let intermediate = new_intermediate(tenant, &root, names, now, rng)?;
     Ok(Authority { root, intermediate })
 }
@@ -50,7 +54,8 @@ pub fn new_intermediate(
     now: Timestamp,
     rng: &mut impl rand::CryptoRng,
 ) -> Result<KeyedCertificate, AuthorityError> {
-    let mut params = parameters(&format!("Coffer issuer of {tenant}"), now, INTERMEDIATE_LIFE, rng)?;
+    let mut params =
+        parameters(&format!("Coffer issuer of {tenant}"), now, INTERMEDIATE_LIFE, rng)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -87,7 +92,10 @@ pub fn new_server_certificate(
         .collect::<Result<_, rcgen::Error>>()?;
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let leaf = params.signed_by(&key, &issuer(&authority.intermediate)?)?.pem();
-    Ok(ServerCertificate { chain: format!("{leaf}{}", authority.intermediate.certificate), key: private(&key) })
+    Ok(ServerCertificate {
+        chain: format!("{leaf}{}", authority.intermediate.certificate),
+        key: private(&key),
+    })
 }
 
 /// The smallest set of names under which all of `names` lie: a name covers what is below it.
@@ -95,11 +103,17 @@ pub(super) fn permitted(names: &BTreeSet<SubjectName>) -> BTreeSet<SubjectName> 
     let bases: BTreeSet<SubjectName> = names
         .iter()
         .map(|name| match name {
-            SubjectName::Dns(name) => SubjectName::Dns(name.strip_prefix("*.").unwrap_or(name).to_owned()),
+            SubjectName::Dns(name) => {
+                SubjectName::Dns(name.strip_prefix("*.").unwrap_or(name).to_owned())
+            }
             SubjectName::Address(address) => SubjectName::Address(*address),
         })
         .collect();
-    bases.iter().filter(|name| !bases.iter().any(|other| lies_below(name, other))).cloned().collect()
+    bases
+        .iter()
+        .filter(|name| !bases.iter().any(|other| lies_below(name, other)))
+        .cloned()
+        .collect()
 }
 
 fn lies_below(name: &SubjectName, base: &SubjectName) -> bool {

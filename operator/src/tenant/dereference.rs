@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use k8s_openapi::ByteString;
 
 use crate::authority::renewal::{self, AuthorityDecision};
-use crate::authority::{Authority, AuthorityError, CertificateFacts, ServerCertificate, self_signed};
+use crate::authority::{
+    Authority, AuthorityError, CertificateFacts, ServerCertificate, self_signed,
+};
 use crate::root_credentials::{RootCredentials, RootCredentialsError};
 use crate::tenant::validate::ValidTenant;
 
@@ -16,6 +18,7 @@ pub type SecretData = BTreeMap<String, ByteString>;
 
 /// The Secrets of a Tenant as found; none where one doesn't exist.
 #[derive(Clone, Default)]
+#[expect(missing_debug_implementations, reason = "it holds keys")]
 pub struct Found {
     /// The authority's keys.
     pub authority: Option<SecretData>,
@@ -46,7 +49,9 @@ pub struct Material {
 #[derive(Debug, thiserror::Error)]
 pub enum MaterialError {
     /// The Secret that the Tenant names doesn't exist.
-    #[error("spec.rootCredentials.secretRef: Secret `{0}` doesn't exist; create it with the keys `accessKey` and `secretKey`")]
+    #[error(
+        "spec.rootCredentials.secretRef: Secret `{0}` doesn't exist; create it with the keys `accessKey` and `secretKey`"
+    )]
     RootMissing(String),
     /// The Secret with the root credentials can't be used.
     #[error("Secret `{name}`: {cause}")]
@@ -82,17 +87,20 @@ pub fn material(
     let root = root_credentials(tenant, found, &mut made, rng)?;
     let refused = |cause| MaterialError::Authority { name: tenant.names().authority(), cause };
     let names = &tenant.subject_names;
-    let authority = match renewal::authority(&tenant.name, found.authority.as_ref(), names, now, rng).map_err(refused)? {
-        AuthorityDecision::Keep(authority) => authority,
-        AuthorityDecision::Made(authority) => {
-            made.push("made the certificate authority".to_owned());
-            authority
-        }
-        AuthorityDecision::Renewed(authority, fault) => {
-            made.push(format!("renewed the intermediate authority: {fault}"));
-            authority
-        }
-    };
+    let authority =
+        match renewal::authority(&tenant.name, found.authority.as_ref(), names, now, rng)
+            .map_err(refused)?
+        {
+            AuthorityDecision::Keep(authority) => authority,
+            AuthorityDecision::Made(authority) => {
+                made.push("made the certificate authority".to_owned());
+                authority
+            }
+            AuthorityDecision::Renewed(authority, fault) => {
+                made.push(format!("renewed the intermediate authority: {fault}"));
+                authority
+            }
+        };
     let life = tenant.certificate_life;
     let fault = renewal::fault(found.tls.as_ref(), &authority, names, life, now);
     let kept = found.tls.as_ref().and_then(ServerCertificate::parse).filter(|_| fault.is_none());
@@ -101,9 +109,12 @@ pub fn material(
     } else {
         let reason = fault.unwrap_or(renewal::Fault::SecretMissing);
         made.push(format!("issued the server certificate: {reason}"));
-        self_signed::new_server_certificate(&tenant.name, &authority, names, life, now, rng).map_err(refused)?
+        self_signed::new_server_certificate(&tenant.name, &authority, names, life, now, rng)
+            .map_err(refused)?
     };
-    let facts = |pem: &str, key| CertificateFacts::parse(pem).ok_or_else(|| refused(AuthorityError::Unreadable(key)));
+    let facts = |pem: &str, key| {
+        CertificateFacts::parse(pem).ok_or_else(|| refused(AuthorityError::Unreadable(key)))
+    };
     Ok(Material {
         server_facts: facts(&server.chain, "tls.crt")?,
         root_fingerprint: facts(authority.roots(), "root.crt")?.fingerprint,
@@ -122,7 +133,9 @@ fn root_credentials(
 ) -> Result<RootCredentials, MaterialError> {
     let name = tenant.root_secret_name();
     match (&found.root, &tenant.root_secret) {
-        (Some(data), _) => RootCredentials::parse(data).map_err(|cause| MaterialError::RootInvalid { name, cause }),
+        (Some(data), _) => {
+            RootCredentials::parse(data).map_err(|cause| MaterialError::RootInvalid { name, cause })
+        }
         (None, Some(_)) => Err(MaterialError::RootMissing(name)),
         (None, None) => {
             made.push("generated root credentials".to_owned());

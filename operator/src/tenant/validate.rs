@@ -108,7 +108,8 @@ pub struct Invalid {
 /// [`Invalid`] names the first field that has none. The schema refuses nearly all of these first; an API server that
 /// still has an older schema doesn't.
 pub fn validate(tenant: &Tenant, settings: &Settings) -> Result<ValidTenant, Invalid> {
-    let invalid = |field, problem: &str, remedy| Invalid { field, problem: problem.to_owned(), remedy };
+    let invalid =
+        |field, problem: &str, remedy| Invalid { field, problem: problem.to_owned(), remedy };
     let name = tenant.metadata.name.clone().unwrap_or_default();
     if name.is_empty() || name.len() > coffer_crds::tenant::MAX_NAME {
         return Err(invalid("metadata.name", "not 1 to 40 characters", "choose a shorter name"));
@@ -120,9 +121,19 @@ pub fn validate(tenant: &Tenant, settings: &Settings) -> Result<ValidTenant, Inv
     let embedded = &spec.storage.embedded;
     let certificate_life = parse_duration(&tls.duration)
         .filter(|life| (60..=8760 * 3600).contains(&life.as_secs()))
-        .ok_or_else(|| invalid("spec.tls.duration", "not from 1m to 8760h", "choose a life in between, such as `2160h`"))?;
+        .ok_or_else(|| {
+            invalid(
+                "spec.tls.duration",
+                "not from 1m to 8760h",
+                "choose a life in between, such as `2160h`",
+            )
+        })?;
     let image = spec.image.clone().or_else(|| settings.image.clone()).ok_or_else(|| {
-        invalid("spec.image", "missing, and the operator has no default", "set it, or COFFER_IMAGE of the operator")
+        invalid(
+            "spec.image",
+            "missing, and the operator has no default",
+            "set it, or COFFER_IMAGE of the operator",
+        )
     })?;
 
     Ok(ValidTenant {
@@ -132,7 +143,12 @@ pub fn validate(tenant: &Tenant, settings: &Settings) -> Result<ValidTenant, Inv
         uid: tenant.metadata.uid.clone().unwrap_or_default(),
         image,
         image_pull_policy: spec.image_pull_policy,
-        image_pull_secrets: spec.image_pull_secrets.iter().flatten().map(|secret| secret.name.clone()).collect(),
+        image_pull_secrets: spec
+            .image_pull_secrets
+            .iter()
+            .flatten()
+            .map(|secret| secret.name.clone())
+            .collect(),
         region: spec.region.clone(),
         size: Quantity(embedded.size.clone()),
         storage_class: embedded.storage_class_name.clone(),
@@ -149,8 +165,16 @@ pub fn validate(tenant: &Tenant, settings: &Settings) -> Result<ValidTenant, Inv
         tolerations: spec.tolerations.clone(),
         topology_spread: spec.topology_spread_constraints.clone(),
         priority_class: spec.priority_class_name.clone(),
-        pod_labels: spec.pod_template.as_ref().and_then(|pod| pod.labels.clone()).unwrap_or_default(),
-        pod_annotations: spec.pod_template.as_ref().and_then(|pod| pod.annotations.clone()).unwrap_or_default(),
+        pod_labels: spec
+            .pod_template
+            .as_ref()
+            .and_then(|pod| pod.labels.clone())
+            .unwrap_or_default(),
+        pod_annotations: spec
+            .pod_template
+            .as_ref()
+            .and_then(|pod| pod.annotations.clone())
+            .unwrap_or_default(),
         suspend: spec.suspend,
         deletion_policy: spec.deletion_policy,
         drain: settings.drain,
@@ -160,7 +184,9 @@ pub fn validate(tenant: &Tenant, settings: &Settings) -> Result<ValidTenant, Inv
 fn default_resources() -> Resources {
     let requests = [("cpu", "100m"), ("memory", "128Mi")];
     Resources {
-        requests: Some(requests.map(|(name, value)| (name.to_owned(), Quantity(value.to_owned()))).into()),
+        requests: Some(
+            requests.map(|(name, value)| (name.to_owned(), Quantity(value.to_owned()))).into(),
+        ),
         limits: None,
     }
 }

@@ -50,17 +50,57 @@ fn a_fault_is_found_by_its_own_check() {
     for (name, data, at, expected) in [
         ("a new certificate is kept", Some(good.clone()), now(), None),
         ("it is kept until two thirds", Some(good.clone()), now() + hours(59), None),
-        ("it is renewed at two thirds", Some(good.clone()), now() + hours(60), Some(Fault::RenewalDue)),
-        ("it is renewed when it has ended", Some(good.clone()), now() + hours(900), Some(Fault::RenewalDue)),
-        ("it is renewed when the clock was set back", Some(good.clone()), now() - hours(1), Some(Fault::NotYetValid)),
+        (
+            "it is renewed at two thirds",
+            Some(good.clone()),
+            now() + hours(60),
+            Some(Fault::RenewalDue),
+        ),
+        (
+            "it is renewed when it has ended",
+            Some(good.clone()),
+            now() + hours(900),
+            Some(Fault::RenewalDue),
+        ),
+        (
+            "it is renewed when the clock was set back",
+            Some(good.clone()),
+            now() - hours(1),
+            Some(Fault::NotYetValid),
+        ),
         ("no Secret", None, now(), Some(Fault::SecretMissing)),
         ("empty Secret", Some(BTreeMap::new()), now(), Some(Fault::SecretIncomplete)),
         ("empty key", Some(with(TLS_KEY, b"")), now(), Some(Fault::SecretIncomplete)),
-        ("no certificate", Some(with(TLS_CERTIFICATE, b"hello")), now(), Some(Fault::CertificateUnreadable)),
-        ("another key", Some(with(TLS_KEY, other.root.key.reveal().as_bytes())), now(), Some(Fault::KeyDiffers)),
-        ("another issuer", Some(issue(&other, &usual(), LIFE, now())), now(), Some(Fault::IssuerDiffers)),
-        ("a name more", Some(issue(&authority, &names(&["photos"]), LIFE, now())), now(), Some(Fault::NamesDiffer)),
-        ("another life", Some(issue(&authority, &usual(), hours(1), now())), now(), Some(Fault::DurationDiffers)),
+        (
+            "no certificate",
+            Some(with(TLS_CERTIFICATE, b"hello")),
+            now(),
+            Some(Fault::CertificateUnreadable),
+        ),
+        (
+            "another key",
+            Some(with(TLS_KEY, other.root.key.reveal().as_bytes())),
+            now(),
+            Some(Fault::KeyDiffers),
+        ),
+        (
+            "another issuer",
+            Some(issue(&other, &usual(), LIFE, now())),
+            now(),
+            Some(Fault::IssuerDiffers),
+        ),
+        (
+            "a name more",
+            Some(issue(&authority, &names(&["photos"]), LIFE, now())),
+            now(),
+            Some(Fault::NamesDiffer),
+        ),
+        (
+            "another life",
+            Some(issue(&authority, &usual(), hours(1), now())),
+            now(),
+            Some(Fault::DurationDiffers),
+        ),
     ] {
         assert_eq!(fault(data.as_ref(), &authority, &usual(), LIFE, at), expected, "{name}");
     }
@@ -78,9 +118,14 @@ fn an_authority_is_kept_or_its_intermediate_renewed() {
         ("another name", more, now(), IntermediateFault::ConstraintsDiffer),
         ("old", usual(), now() + Duration::from_hours(24 * 1300), IntermediateFault::RenewalDue),
     ] {
-        let AuthorityDecision::Renewed(renewed, fault) = decide(&names, at) else { panic!("{name}: kept") };
+        let AuthorityDecision::Renewed(renewed, fault) = decide(&names, at) else {
+            panic!("{name}: kept")
+        };
         assert_eq!(fault, expected, "{name}");
-        assert_eq!(renewed.root.certificate, first.root.certificate, "{name}: clients keep their root");
+        assert_eq!(
+            renewed.root.certificate, first.root.certificate,
+            "{name}: clients keep their root"
+        );
     }
 }
 
@@ -104,7 +149,8 @@ impl Chain {
         #[expect(clippy::disallowed_methods, reason = "the verifiers read the machine's clock")]
         let now = Timestamp::now();
         let authority = made(names, now);
-        let server = new_server_certificate("photos", &authority, leaf, LIFE, now, &mut rng()).unwrap();
+        let server =
+            new_server_certificate("photos", &authority, leaf, LIFE, now, &mut rng()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         for (file, text) in [
             ("root.pem", authority.roots()),
@@ -137,7 +183,10 @@ impl Chain {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(read("root.pem").remove(0)).unwrap();
         let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
+        let verifier =
+            rustls::client::WebPkiServerVerifier::builder_with_provider(roots.into(), provider)
+                .build()
+                .unwrap();
         let chain = read("chain.pem");
         rustls::client::danger::ServerCertVerifier::verify_server_cert(
             verifier.as_ref(),
@@ -169,7 +218,9 @@ fn strict_verifiers_accept_the_chain_for_its_names_alone() {
 
 #[test]
 fn an_intermediate_can_not_sign_other_names() {
-    for (name, stranger) in [("name", "bank.example.org"), ("address", "192.0.2.7"), ("parent", "example.com")] {
+    for (name, stranger) in
+        [("name", "bank.example.org"), ("address", "192.0.2.7"), ("parent", "example.com")]
+    {
         let chain = Chain::issue(&usual(), &names(&["photos", stranger]));
         assert!(!chain.openssl("photos"), "openssl accepts a foreign {name}");
         assert!(!chain.webpki("photos"), "rustls accepts a foreign {name}");
@@ -178,7 +229,8 @@ fn an_intermediate_can_not_sign_other_names() {
 
 #[test]
 fn python_accepts_the_chain_in_strict_mode() {
-    let chain = Chain::issue(&names(&["localhost", "127.0.0.1"]), &names(&["localhost", "127.0.0.1"]));
+    let chain =
+        Chain::issue(&names(&["localhost", "127.0.0.1"]), &names(&["localhost", "127.0.0.1"]));
     let script = r"
 import socket, ssl, threading
 server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

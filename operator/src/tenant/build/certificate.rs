@@ -30,7 +30,12 @@ pub(super) fn roots(tenant: &ValidTenant, material: &Material) -> ConfigMap {
     }
 }
 
-fn secret(tenant: &ValidTenant, name: String, type_: &str, data: BTreeMap<String, ByteString>) -> Secret {
+fn secret(
+    tenant: &ValidTenant,
+    name: String,
+    type_: &str,
+    data: BTreeMap<String, ByteString>,
+) -> Secret {
     Secret {
         metadata: owned(tenant, name),
         type_: Some(type_.to_owned()),

@@ -1,6 +1,8 @@
 //! The volume claim. It is our own and not a template of the `StatefulSet`, because those can't grow.
 
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements};
+use k8s_openapi::api::core::v1::{
+    PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements,
+};
 
 use super::kept;
 use crate::tenant::validate::ValidTenant;

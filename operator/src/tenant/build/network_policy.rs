@@ -1,7 +1,8 @@
 //! Who may speak with the pod: anyone on the S3 port; the pod with the cluster's DNS alone.
 
 use k8s_openapi::api::networking::v1::{
-    NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPort, NetworkPolicySpec,
+    NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPort,
+    NetworkPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -21,7 +22,10 @@ pub(super) fn guard(tenant: &ValidTenant) -> NetworkPolicy {
             }]),
             egress: Some(vec![NetworkPolicyEgressRule {
                 to: None,
-                ports: Some(vec![port("UDP", IntOrString::Int(53)), port("TCP", IntOrString::Int(53))]),
+                ports: Some(vec![
+                    port("UDP", IntOrString::Int(53)),
+                    port("TCP", IntOrString::Int(53)),
+                ]),
             }]),
         }),
     }

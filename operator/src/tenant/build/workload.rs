@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EnvVar, HTTPGetAction, LocalObjectReference,
-    PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
-    SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
+    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -62,7 +62,8 @@ pub(super) fn server(tenant: &ValidTenant) -> StatefulSet {
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(pod_labels),
-                    annotations: (!tenant.pod_annotations.is_empty()).then(|| tenant.pod_annotations.clone()),
+                    annotations: (!tenant.pod_annotations.is_empty())
+                        .then(|| tenant.pod_annotations.clone()),
                     ..ObjectMeta::default()
                 }),
                 spec: Some(pod(tenant)),
@@ -75,19 +76,25 @@ pub(super) fn server(tenant: &ValidTenant) -> StatefulSet {
 
 fn pod(tenant: &ValidTenant) -> PodSpec {
     let secrets = &tenant.image_pull_secrets;
-    let references = || secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect();
+    let references =
+        || secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect();
     PodSpec {
         service_account_name: Some(tenant.names().main()),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
-        termination_grace_period_seconds: Some(drain_seconds(tenant).saturating_add(AFTER_DRAIN_SECONDS)),
+        termination_grace_period_seconds: Some(
+            drain_seconds(tenant).saturating_add(AFTER_DRAIN_SECONDS),
+        ),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(USER),
             run_as_group: Some(USER),
             fs_group: Some(USER),
             fs_group_change_policy: Some("OnRootMismatch".to_owned()),
-            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                localhost_profile: None,
+            }),
             ..PodSecurityContext::default()
         }),
         image_pull_secrets: (!secrets.is_empty()).then(references),
@@ -164,7 +171,10 @@ fn environment(tenant: &ValidTenant) -> Vec<EnvVar> {
     if !tenant.domains.is_empty() {
         settings.insert("COFFER_DOMAINS", tenant.domains.join(","));
     }
-    settings.into_iter().map(|(name, value)| EnvVar { name: name.to_owned(), value: Some(value), value_from: None }).collect()
+    settings
+        .into_iter()
+        .map(|(name, value)| EnvVar { name: name.to_owned(), value: Some(value), value_from: None })
+        .collect()
 }
 
 fn drain_seconds(tenant: &ValidTenant) -> i64 {
@@ -202,5 +212,10 @@ fn secret_volume(name: &str, secret: String) -> Volume {
 }
 
 fn mount(name: &str, path: &str, read_only: Option<bool>) -> VolumeMount {
-    VolumeMount { name: name.to_owned(), mount_path: path.to_owned(), read_only, ..VolumeMount::default() }
+    VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        read_only,
+        ..VolumeMount::default()
+    }
 }
