@@ -1,6 +1,8 @@
 //! Every CEL rule: one object accepted, one refused with the rule's message. The same pairs run on a real API server
 //! in `tests/cluster`; `kube`'s evaluator gives `play` the same answers.
 
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use coffer_crds::definition;
 use kube::core::cel::Validator;
 use serde_json::{Value, json};

@@ -233,7 +233,7 @@ impl CertificateFacts {
         Some(Self {
             not_before: Timestamp::from_second(validity.not_before.timestamp()).ok()?,
             not_after: Timestamp::from_second(validity.not_after.timestamp()).ok()?,
-            serial: certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
+            serial: hex::encode(certificate.raw_serial()),
             fingerprint: hex::encode(aws_lc_rs::digest::digest(
                 &aws_lc_rs::digest::SHA256,
                 &pem.contents,

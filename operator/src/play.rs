@@ -195,8 +195,8 @@ impl Stage {
         }
         // A Tenant whose manifest broke is still played as it was.
         let gone = |player: &Player| matches!(&*player.wish.borrow(), Wish::Gone);
-        let played = self.players.iter().filter(|(_, player)| !gone(player)).map(|(key, _)| key);
-        let all: BTreeSet<Key> = keys.iter().chain(played).cloned().collect();
+        let staying = self.players.iter().filter(|(_, player)| !gone(player)).map(|(key, _)| key);
+        let all: BTreeSet<Key> = keys.iter().chain(staying).cloned().collect();
         let names: BTreeSet<&str> = all.iter().map(|key| key.name.as_str()).collect();
         for (key, tenant) in manifests.tenants {
             let env_file = self.options.env_file.as_ref().map(|file| {
@@ -218,24 +218,23 @@ impl Stage {
                 listen,
             };
             let wish = Wish::Tenant(Box::new(wished));
-            match self.players.get(&key).filter(|player| !player.task.is_finished()) {
-                Some(player) => {
-                    player.wish.send_replace(wish);
-                }
-                None => {
-                    if let Some(file) = &env_file {
-                        tend::forget_environment(file)?;
-                    }
-                    let (sender, receiver) = watch::channel(wish);
-                    let task = tokio::spawn(tend::tend(
-                        key.clone(),
-                        self.options.clone(),
-                        receiver,
-                        self.progress.clone(),
-                    ));
-                    self.players.insert(key, Player { wish: sender, task });
-                }
+            if let Some(running) =
+                self.players.get(&key).filter(|running| !running.task.is_finished())
+            {
+                running.wish.send_replace(wish);
+                continue;
             }
+            if let Some(file) = &env_file {
+                tend::forget_environment(file)?;
+            }
+            let (sender, receiver) = watch::channel(wish);
+            let task = tokio::spawn(tend::tend(
+                key.clone(),
+                self.options.clone(),
+                receiver,
+                self.progress.clone(),
+            ));
+            self.players.insert(key, Player { wish: sender, task });
         }
         Ok(())
     }

@@ -54,7 +54,12 @@ pub struct Tls {
 
 impl Default for Tls {
     fn default() -> Self {
-        Self { issuer: None, duration: default_duration(), additional_names: None, min_version: MinVersion::default() }
+        Self {
+            issuer: None,
+            duration: default_duration(),
+            additional_names: None,
+            min_version: MinVersion::default(),
+        }
     }
 }
 

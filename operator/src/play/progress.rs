@@ -19,12 +19,12 @@ impl Default for Progress {
 impl Progress {
     /// One step, with the seconds since the start.
     pub(super) fn say(&self, who: &str, what: &str) {
-        self.print(&format!("[{:6.1} s] {who}: {what}\n", self.begin.elapsed().as_secs_f64()));
+        Self::print(&format!("[{:6.1} s] {who}: {what}\n", self.begin.elapsed().as_secs_f64()));
     }
 
     /// Text as it is. A closed output is no reason to stop serving.
     #[expect(clippy::let_underscore_must_use, reason = "nobody reads any more")]
-    pub(super) fn print(&self, text: &str) {
+    pub(super) fn print(text: &str) {
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(text.as_bytes());
         let _ = out.flush();

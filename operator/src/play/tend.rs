@@ -36,7 +36,7 @@ const SLOW: Duration = Duration::from_secs(5);
 /// The first and the longest pause before a server that ended is started again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// How long a server must run to count as healthy again.
-const HEALTHY: Duration = Duration::from_secs(60);
+const HEALTHY: Duration = Duration::from_mins(1);
 
 /// What is wished of a Tenant's task.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ pub(super) fn accepted(data: &Path, key: &Key) -> Option<Value> {
 pub(super) async fn tend(
     key: Key,
     options: Arc<Options>,
-    mut wishes: watch::Receiver<Wish>,
+    mut inbox: watch::Receiver<Wish>,
     progress: Progress,
 ) {
     let folders = Folders::new(&options.data, &key.namespace);
@@ -86,7 +86,7 @@ pub(super) async fn tend(
         pause: BACKOFF.0,
     };
     loop {
-        let wish = wishes.borrow_and_update().clone();
+        let wish = inbox.borrow_and_update().clone();
         let proven = match wish {
             Wish::Tenant(wished) => match tender.step(&wished).await {
                 Ok(proven) => proven,
@@ -103,7 +103,7 @@ pub(super) async fn tend(
             Proven::NotYet => PROBE,
         };
         tokio::select! {
-            changed = wishes.changed() => if changed.is_err() { return tender.stop().await },
+            changed = inbox.changed() => if changed.is_err() { return tender.stop().await },
             () = tender.ended() => {}
             () = tokio::time::sleep(pause) => {}
         }
@@ -318,13 +318,17 @@ impl Tender {
         self.env_file = None;
         self.move_environment(wished)?;
         self.progress.say(&self.key.to_string(), "ready: a signed request over TLS was answered");
-        self.progress.print(&format!(
+        Progress::print(&format!(
             "\n  Endpoint      {}\n  CA            {}\n  Data          {}\n  Log           {}\n  Environment{}\n\n{}\n",
             environment.endpoint,
             environment.ca.display(),
             self.folders.claim(&tenant.names().data()).display(),
             self.folders.log(&tenant.name).display(),
-            wished.env_file.as_ref().map(|path| format!("   {}", path.display())).unwrap_or_default(),
+            wished
+                .env_file
+                .as_ref()
+                .map(|path| format!("   {}", path.display()))
+                .unwrap_or_default(),
             indented(&shell),
         ));
         self.told = None;
@@ -472,7 +476,7 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}\n")).collect()
+    text.lines().flat_map(|line| ["    ", line, "\n"]).collect()
 }
 
 /// An error with all of its causes.

@@ -73,7 +73,7 @@ pub fn build(tenant: &ValidTenant, material: &Material) -> Objects {
     }
 }
 
-/// The labels of each object. None of those by which GitOps tools know their own: `app.kubernetes.io/instance` would
+/// The labels of each object. None of those by which `GitOps` tools know their own: `app.kubernetes.io/instance` would
 /// make Argo CD claim our objects for an application of the same name.
 pub(super) fn labels(tenant: &ValidTenant) -> BTreeMap<String, String> {
     let mut labels = selector_labels(tenant);

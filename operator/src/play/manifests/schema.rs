@@ -1,10 +1,10 @@
-//! Validates a Tenant by the CustomResourceDefinition's own schema, in the API server's words.
+//! Validates a Tenant by the definition's own schema, in the API server's words.
 
 use std::sync::OnceLock;
 
 use coffer_crds::{Tenant, definition};
 use jsonschema::error::ValidationErrorKind;
-use kube::core::cel::{Validator as CelValidator, apply_defaults};
+use kube::core::cel::{ValidationErrors, Validator as CelValidator, apply_defaults};
 use serde_json::{Map, Value, json};
 
 /// The schema in the two forms that are validated with.
@@ -33,7 +33,7 @@ pub(super) fn tenant(manifest: &Value, old: Option<&Value>) -> Result<Box<Tenant
         problems = rules
             .err()
             .iter()
-            .flat_map(|errors| errors.as_slice())
+            .flat_map(ValidationErrors::as_slice)
             .map(|error| error.message.clone())
             .collect();
     }
@@ -81,7 +81,7 @@ fn to_json_schema(schema: &mut Value) {
     for (key, value) in object.iter_mut() {
         match (key.as_str(), value) {
             ("properties", Value::Object(properties)) => {
-                properties.values_mut().for_each(to_json_schema)
+                properties.values_mut().for_each(to_json_schema);
             }
             ("items" | "additionalProperties", nested) => to_json_schema(nested),
             _ => {}
@@ -124,6 +124,9 @@ fn explain(error: &jsonschema::ValidationError<'_>) -> Vec<String> {
         }
         ValidationErrorKind::MaxItems { limit } => {
             vec![format!("{path}: Too many: must have at most {limit} items")]
+        }
+        ValidationErrorKind::FalseSchema => {
+            vec![format!("{path}: unknown field below it; remove it")]
         }
         _ => vec![format!("{path}: Invalid value: {error}")],
     }

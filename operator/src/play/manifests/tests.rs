@@ -46,7 +46,7 @@ fn what_is_wrong_is_named_with_its_field() {
         (
             "unknown nested field",
             with_spec(&format!("{{{size}, tls: {{issuer: {{selfSigned: {{a: 1}}}}}}}}")),
-            "unknown field `spec.tls.issuer.selfSigned.a`",
+            "spec.tls.issuer.selfSigned: unknown field below it",
         ),
         (
             "pattern",
