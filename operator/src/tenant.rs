@@ -3,6 +3,7 @@
 pub mod dereference;
 pub mod validate;
 pub mod build;
+pub mod status;
 
 /// Names of the objects that are made of a Tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]

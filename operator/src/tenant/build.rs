@@ -128,3 +128,6 @@ fn kept(tenant: &ValidTenant, name: String) -> ObjectMeta {
         DeletionPolicy::Delete => owned(tenant, name),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
