@@ -5,6 +5,7 @@
 //! the object was replaced in between.
 
 pub mod difference;
+mod managed_fields;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -137,20 +138,30 @@ impl Applier<'_> {
         if same || self.memory.holds(&uid, &hash, &version) {
             return Ok((live, Done::Unchanged));
         }
-        if let Some(fields) = adopted_fields(live.meta())? {
+        let takes = |fields: Value, version: Option<String>| {
             let patch = json!({"metadata": {"managedFields": fields, "resourceVersion": version}});
-            api.patch(&name, &PatchParams::default(), &Patch::Merge(patch))
-                .await
-                .map_err(failed)?;
+            let api = api.clone();
+            let name = name.clone();
+            async move { api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await }
+        };
+        if let Some(fields) = managed_fields::adopted(live.meta())? {
+            takes(fields, Some(version)).await.map_err(failed)?;
         }
-        let mut body = json;
+        let mut body = json.clone();
         if let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("uid".to_owned(), json!(uid));
         }
-        let applied = api
-            .patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(body))
-            .await
-            .map_err(failed)?;
+        let parameters = PatchParams::apply(MANAGER).force();
+        let mut applied =
+            api.patch(&name, &parameters, &Patch::Apply(body.clone())).await.map_err(failed)?;
+        // What others added to our lists and selectors stays theirs until it is taken over; the next apply removes it.
+        if mark == Mark::Owner
+            && !difference::contains(&serde_json::to_value(&applied)?, &json)
+            && let Some(fields) = managed_fields::taken_over(applied.meta())?
+        {
+            takes(fields, applied.resource_version()).await.map_err(failed)?;
+            applied = api.patch(&name, &parameters, &Patch::Apply(body)).await.map_err(failed)?;
+        }
         self.memory.learn(uid, hash, applied.resource_version().unwrap_or_default());
         Ok((applied, Done::Changed))
     }
@@ -174,29 +185,4 @@ fn stamped<K: Resource<DynamicType = ()> + Serialize>(
         }
     }
     Ok((json, hash))
-}
-
-/// The managed fields with ours of the POST made ours of an apply; none if they are so already.
-///
-/// Fields that a POST set belong to an `Update` for ever: an apply that drops one of them would not remove it.
-fn adopted_fields(
-    metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-) -> Result<Option<Value>, serde_json::Error> {
-    let mut fields = metadata.managed_fields.clone().unwrap_or_default();
-    let ours = |manager: &str, operation: &str, subresource: Option<&str>| {
-        manager == MANAGER && operation == "Update" && subresource.unwrap_or_default().is_empty()
-    };
-    let mut found = false;
-    for entry in &mut fields {
-        let manager = entry.manager.as_deref().unwrap_or_default();
-        if ours(
-            manager,
-            entry.operation.as_deref().unwrap_or_default(),
-            entry.subresource.as_deref(),
-        ) {
-            entry.operation = Some("Apply".to_owned());
-            found = true;
-        }
-    }
-    found.then(|| serde_json::to_value(&fields)).transpose()
 }

@@ -14,6 +14,8 @@ enum Field {
     Quantity,
     /// A list to which others may add.
     Shared,
+    /// A map to which nobody may add: it would select other pods.
+    Selector,
     /// Anywhere else.
     Other,
 }
@@ -23,6 +25,7 @@ impl Field {
         match name {
             "requests" | "limits" => Self::Quantity,
             "ownerReferences" => Self::Shared,
+            "selector" | "matchLabels" => Self::Selector,
             _ => Self::Other,
         }
     }
@@ -30,6 +33,11 @@ impl Field {
 
 fn within(live: &Value, built: &Value, field: Field) -> bool {
     match (live, built) {
+        (Value::Object(live), Value::Object(built))
+            if field == Field::Selector && live.len() != built.len() =>
+        {
+            false
+        }
         (Value::Object(live), Value::Object(built)) => built.iter().all(|(key, value)| {
             let nested = if field == Field::Quantity { field } else { Field::named(key) };
             value.is_null() || live.get(key).is_some_and(|there| within(there, value, nested))
@@ -134,6 +142,13 @@ mod tests {
         ] {
             assert_eq!(contains(&live, &built), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_selector_is_compared_as_a_whole() {
+        let built = json!({"selector": {"a": "b"}});
+        assert!(contains(&json!({"selector": {"a": "b"}, "type": "ClusterIP"}), &built));
+        assert!(!contains(&json!({"selector": {"a": "b", "c": "d"}}), &built));
     }
 
     #[test]

@@ -92,7 +92,7 @@ pub(super) async fn unreadable(
         invalid.error
     );
     let outcome = Outcome::new(State::Stalled, Reason::InvalidSpec, message);
-    warn!(message = outcome.message, "unreadable");
+    warn!(why = outcome.message, "unreadable");
     let now = now();
     let (namespace, name) = (
         invalid.metadata.namespace.clone().unwrap_or_default(),
@@ -120,9 +120,10 @@ async fn steps(
     metrics.certificate(&valid.namespace, &valid.name, material.server_facts.not_after);
     let objects = build(&valid, &material);
     let applied = apply(&valid, &objects, found, context).await?;
-    for what in &material.made {
+    if !material.made.is_empty() {
+        let what = material.made.join(", ");
         info!(what, "made");
-        publish(tenant, EventType::Normal, "Issued", what, context).await;
+        publish(tenant, EventType::Normal, "Issued", &what, context).await;
     }
     let (outcome, pause) = prove(tenant, &valid, &material, &applied, context).await?;
     let ready = i32::from(outcome.state == State::Ready);
@@ -427,7 +428,7 @@ async fn write_status(
     context.health.metrics.wrote(KIND);
     let reason = old.conditions.iter().flatten().next().map(|condition| condition.reason.clone());
     if reason.as_deref() != Some(outcome.reason.as_str()) {
-        info!(reason = outcome.reason.as_str(), message = outcome.message, "now");
+        info!(reason = outcome.reason.as_str(), why = outcome.message, "now");
         let kind = match outcome.state {
             State::Stalled => EventType::Warning,
             State::Ready | State::Reconciling | State::AtRest
