@@ -77,7 +77,7 @@ impl Candidate {
                     }
                 }
                 Err(cause) => {
-                    tracing::warn!(%cause, lease = self.name, "the lease can't be read or taken; trying again")
+                    tracing::warn!(%cause, lease = self.name, "the lease can't be read or taken; trying again");
                 }
             }
             tokio::time::sleep(LOOK).await;
@@ -99,7 +99,7 @@ impl Candidate {
                     return lost(Some(Box::new(cause)));
                 }
                 Ok(Err(cause)) => {
-                    tracing::warn!(%cause, lease = self.name, "the lease can't be renewed; trying again")
+                    tracing::warn!(%cause, lease = self.name, "the lease can't be renewed; trying again");
                 }
                 Err(_elapsed) => return lost(None),
             }
@@ -131,7 +131,7 @@ impl Candidate {
         let now = MicroTime(Timestamp::now());
         let Some(mut lease) = self.api.get_opt(&self.name).await? else {
             let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
-            let lease = Lease { metadata, spec: Some(self.spec(&now, None)), ..Lease::default() };
+            let lease = Lease { metadata, spec: Some(self.spec(&now, None)) };
             self.api.create(&PostParams::default(), &lease).await?;
             return Ok(Look::Held);
         };

@@ -14,6 +14,7 @@ pub mod ownership;
 pub mod authority;
 pub mod root_credentials;
 pub mod control;
+pub mod event;
 pub mod lease;
 pub mod health;
 pub mod metrics;

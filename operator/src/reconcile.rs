@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
-use kube::runtime::events::Recorder;
 use kube::{Client, ResourceExt as _};
 use tracing::{Instrument as _, error, info_span};
 
 use crate::apply;
+use crate::event::Events;
 use crate::health::Health;
 use crate::settings::Settings;
 use crate::watch::{Stores, Watched};
@@ -38,7 +38,7 @@ pub struct Context {
     /// What this process remembers of applied objects.
     pub applied: apply::Memory,
     /// Writes events.
-    pub recorder: Recorder,
+    pub events: Events,
     /// Metrics.
     pub health: Arc<Health>,
     /// Namespaces whose Secrets are watched: there they needn't be read again and again.

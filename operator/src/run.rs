@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use kube::runtime::events::{Recorder, Reporter};
 use tracing::{info, warn};
 
 use crate::apply;
+use crate::event::Events;
 use crate::health::{self, Health};
 use crate::lease::{Candidate, LeaseError};
 use crate::reconcile::{self, Context, Memory};
@@ -113,15 +113,13 @@ async fn work(
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (controller, stores) = watch::controller(client, &options.secret_namespaces);
-    let reporter =
-        Reporter { controller: MANAGER.to_owned(), instance: Some(options.identity.clone()) };
     let context = Arc::new(Context {
         client: client.clone(),
         settings: options.settings.clone(),
         stores: stores.clone(),
         memory: Memory::default(),
         applied: apply::Memory::default(),
-        recorder: Recorder::new(client.clone(), reporter),
+        events: Events::new(client, &options.identity),
         health: state.clone(),
         secret_namespaces: options.secret_namespaces.clone(),
         poll: options.poll,
@@ -137,7 +135,7 @@ async fn work(
                 async move {
                     // Acting on a store that isn't filled yet would send what is there already.
                     stores.filled().await;
-                    reconcile::reconcile(tenant, context).await
+                    Box::pin(reconcile::reconcile(tenant, context)).await
                 }
             },
             |tenant, cause, context| reconcile::on_error(&tenant, cause, &context),
@@ -174,10 +172,8 @@ fn report<R: std::error::Error + 'static, Q: std::error::Error + 'static>(
 ) {
     use kube::runtime::controller::Error;
     match error {
-        // Woken by an object that went with its Tenant.
-        Error::ObjectNotFound(_) => {}
-        // Said where it was handled.
-        Error::ReconcilerFailed(..) => {}
+        // Woken by an object that went with its Tenant; or said where it was handled.
+        Error::ObjectNotFound(_) | Error::ReconcilerFailed(..) => {}
         Error::QueueError(cause) => warn!(%cause, "a watch broke off; it begins anew"),
         Error::RunnerError(cause) => warn!(%cause, "the controller's runner failed"),
     }

@@ -102,7 +102,7 @@ where
     let ours = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"));
     let changes = watcher(Api::<K>::all(client.clone()), ours)
         .modify(|object| {
-            object.managed_fields_mut().retain(|entry| entry.manager.as_deref() == Some(MANAGER))
+            object.managed_fields_mut().retain(|entry| entry.manager.as_deref() == Some(MANAGER));
         })
         .default_backoff()
         .reflect(writer)

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn metadata(fields: Value) -> ObjectMeta {
+    fn metadata(fields: &Value) -> ObjectMeta {
         serde_json::from_value(json!({"managedFields": fields})).unwrap()
     }
 
@@ -74,11 +74,11 @@ mod tests {
             {"manager": MANAGER, "operation": "Update", "subresource": "status", "fieldsV1": {}},
             {"manager": "other", "operation": "Update", "fieldsV1": {}},
         ]);
-        let adopted = adopted(&metadata(post)).unwrap().unwrap();
+        let adopted = adopted(&metadata(&post)).unwrap().unwrap();
         let operations: Vec<_> =
             adopted.as_array().unwrap().iter().map(|entry| entry["operation"].clone()).collect();
         assert_eq!(operations, ["Apply", "Update", "Update"]);
-        assert_eq!(super::adopted(&metadata(adopted)).unwrap(), None);
+        assert_eq!(super::adopted(&metadata(&adopted)).unwrap(), None);
     }
 
     #[test]
@@ -88,9 +88,9 @@ mod tests {
             {"manager": "kubectl", "operation": "Update", "fieldsV1": {
                 "f:metadata": {"f:annotations": {"f:x": {}}}, "f:spec": {"f:selector": {"f:b": {}}}}},
         ]);
-        let taken = taken_over(&metadata(theirs)).unwrap().unwrap();
+        let taken = taken_over(&metadata(&theirs)).unwrap().unwrap();
         assert_eq!(taken[0]["fieldsV1"], json!({"f:spec": {"f:selector": {"f:a": {}, "f:b": {}}}}));
         assert_eq!(taken[1]["fieldsV1"], json!({"f:metadata": {"f:annotations": {"f:x": {}}}}));
-        assert_eq!(taken_over(&metadata(taken)).unwrap(), None);
+        assert_eq!(taken_over(&metadata(&taken)).unwrap(), None);
     }
 }

@@ -71,13 +71,12 @@ fn of_api(cause: &kube::Error) -> (State, Reason) {
         return (State::Reconciling, Reason::ApiUnavailable);
     };
     match status.code {
-        400 | 413 | 422 => (State::Stalled, Reason::Refused),
         // Authorization and admission both answer 403; only the former speaks of a user.
         403 if status.message.contains("User \"") => (State::Stalled, Reason::Forbidden),
         403 if status.message.contains("being terminated") => {
             (State::Reconciling, Reason::Deleting)
         }
-        403 => (State::Stalled, Reason::Refused),
+        400 | 403 | 413 | 422 => (State::Stalled, Reason::Refused),
         _ => (State::Reconciling, Reason::ApiUnavailable),
     }
 }

@@ -8,11 +8,11 @@ use coffer_crds::tenant::TenantStatus;
 use coffer_crds::{API_VERSION, Tenant};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{ObjectReference, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
-use kube::runtime::events::{Event, EventType};
 use kube::{Resource as _, ResourceExt as _};
 use serde_json::json;
 use tracing::{info, warn};
@@ -22,6 +22,7 @@ use super::{Context, Failure, KIND, StatusError};
 use crate::apply::{Applier, ApplyError, Done, difference};
 use crate::authority::renewal;
 use crate::control::{self, Target};
+use crate::event::Weight;
 use crate::ownership::{self, Mark};
 use crate::tenant::build::service::CLIENT_PORT;
 use crate::tenant::build::{MANAGER, Objects, build};
@@ -57,7 +58,7 @@ pub(super) async fn reconcile(tenant: &Tenant, context: &Context) -> Result<Acti
         context.health.metrics.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
         return Ok(Action::await_change());
     }
-    match steps(tenant, context).await {
+    match Box::pin(steps(tenant, context)).await {
         Ok((status, outcome, pause)) => {
             write_status(tenant, status, &outcome, context).await?;
             context.memory.fine(&uid);
@@ -119,11 +120,11 @@ async fn steps(
     let metrics = &context.health.metrics;
     metrics.certificate(&valid.namespace, &valid.name, material.server_facts.not_after);
     let objects = build(&valid, &material);
-    let applied = apply(&valid, &objects, found, context).await?;
+    let applied = Box::pin(apply(&valid, &objects, found, context)).await?;
     if !material.made.is_empty() {
         let what = material.made.join(", ");
         info!(what, "made");
-        publish(tenant, EventType::Normal, "Issued", &what, context).await;
+        publish(tenant, Weight::Normal, "Issued", &what, context).await;
     }
     let (outcome, pause) = prove(tenant, &valid, &material, &applied, context).await?;
     let ready = i32::from(outcome.state == State::Ready);
@@ -209,7 +210,8 @@ async fn apply(
     let live = watch::find(&stores.service_accounts, at, &names.main());
     wrote(applier.apply(service_account, live, Mark::Owner).await?.1);
     let live = watch::find(&stores.claims, at, &names.data());
-    wrote(apply_claim(&applier, claim, live).await?);
+    // A volume that can't grow holds up nothing else.
+    let grown = apply_claim(&applier, claim, live).await;
     wrote(applier.apply(authority, found.authority, Mark::Owner).await?.1);
     let live = watch::find(&stores.config_maps, at, &names.ca());
     wrote(applier.apply(ca, live, Mark::Owner).await?.1);
@@ -250,44 +252,59 @@ async fn apply(
 
     let live = watch::find(&stores.workloads, at, &names.main());
     let why = live.as_ref().and_then(|live| status::roll_reason(live, workload));
-    let (workload, done) = applier.apply(workload, live, Mark::Owner).await?;
+    let (workload, done) = Box::pin(applier.apply(workload, live, Mark::Owner)).await?;
     wrote(done);
     if let Some(why) = why {
         info!(why, "the pod is replaced");
         let reference = tenant_reference(tenant);
         publish_to(
-            &reference,
-            EventType::Normal,
+            reference,
+            Weight::Normal,
             "RollingOut",
             &format!("the pod is replaced: {why}"),
             context,
         )
         .await;
     }
+    wrote(grown?);
     Ok(Applied { workload, service, pod, secrets })
 }
 
-/// Applies the claim, which may only grow.
+/// Applies the claim, which may only grow, and only once it has its volume.
 async fn apply_claim(
     applier: &Applier<'_>,
     built: &PersistentVolumeClaim,
     live: Option<PersistentVolumeClaim>,
 ) -> Result<Done, Failure> {
-    let size = |claim: &PersistentVolumeClaim| {
-        let requests = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?;
-        Some(requests.get("storage")?.0.clone())
-    };
+    let mut built = built.clone();
     if let Some(live) = &live
-        && let (Some(there), Some(wanted)) = (size(live), size(built))
-        && difference::compare(&wanted, &there) == Some(std::cmp::Ordering::Less)
+        && let (Some(there), Some(wanted)) = (size_of(live), size_of(&built))
     {
-        return Err(Failure::Invalid(Invalid {
-            field: "spec.storage.embedded.size",
-            problem: format!("{wanted} is less than the {there} of the volume claim that is kept"),
-            remedy: "ask for at least as much",
-        }));
+        if difference::compare(&wanted.0, &there.0) == Some(std::cmp::Ordering::Less) {
+            return Err(Failure::Invalid(Invalid {
+                field: "spec.storage.embedded.size",
+                problem: format!(
+                    "{} is less than the {} of the volume claim that is kept",
+                    wanted.0, there.0
+                ),
+                remedy: "ask for at least as much",
+            }));
+        }
+        let bound =
+            live.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound");
+        if !bound && let Some(size) = size_of_mut(&mut built) {
+            *size = there.clone();
+        }
     }
-    Ok(applier.apply(built, live, Mark::Label).await?.1)
+    Ok(applier.apply(&built, live, Mark::Label).await?.1)
+}
+
+fn size_of(claim: &PersistentVolumeClaim) -> Option<&Quantity> {
+    claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get("storage")
+}
+
+fn size_of_mut(claim: &mut PersistentVolumeClaim) -> Option<&mut Quantity> {
+    claim.spec.as_mut()?.resources.as_mut()?.requests.as_mut()?.get_mut("storage")
 }
 
 /// Has the kubelet deliver changed Secrets to the pod in a moment instead of a minute.
@@ -430,13 +447,13 @@ async fn write_status(
     if reason.as_deref() != Some(outcome.reason.as_str()) {
         info!(reason = outcome.reason.as_str(), why = outcome.message, "now");
         let kind = match outcome.state {
-            State::Stalled => EventType::Warning,
+            State::Stalled => Weight::Warning,
             State::Ready | State::Reconciling | State::AtRest
                 if outcome.reason == Reason::PodFailing =>
             {
-                EventType::Warning
+                Weight::Warning
             }
-            State::Ready | State::Reconciling | State::AtRest => EventType::Normal,
+            State::Ready | State::Reconciling | State::AtRest => Weight::Normal,
         };
         publish(tenant, kind, outcome.reason.as_str(), &outcome.message, context).await;
     }
@@ -471,8 +488,8 @@ async fn patch_status(
     }
 }
 
-fn tenant_reference(tenant: &ValidTenant) -> k8s_openapi::api::core::v1::ObjectReference {
-    k8s_openapi::api::core::v1::ObjectReference {
+fn tenant_reference(tenant: &ValidTenant) -> ObjectReference {
+    ObjectReference {
         api_version: Some(API_VERSION.to_owned()),
         kind: Some(KIND.to_owned()),
         name: Some(tenant.name.clone()),
@@ -482,26 +499,19 @@ fn tenant_reference(tenant: &ValidTenant) -> k8s_openapi::api::core::v1::ObjectR
     }
 }
 
-async fn publish(tenant: &Tenant, kind: EventType, reason: &str, note: &str, context: &Context) {
-    publish_to(&tenant.object_ref(&()), kind, reason, note, context).await;
+async fn publish(tenant: &Tenant, weight: Weight, reason: &str, note: &str, context: &Context) {
+    publish_to(tenant.object_ref(&()), weight, reason, note, context).await;
 }
 
 async fn publish_to(
-    reference: &k8s_openapi::api::core::v1::ObjectReference,
-    type_: EventType,
+    reference: ObjectReference,
+    weight: Weight,
     reason: &str,
     note: &str,
     context: &Context,
 ) {
-    let event = Event {
-        type_,
-        reason: reason.to_owned(),
-        note: Some(note.chars().take(1000).collect()),
-        action: "Reconcile".to_owned(),
-        secondary: None,
-    };
     // An event is a courtesy: without it everything still works, and the status says the same.
-    if let Err(cause) = context.recorder.publish(&event, reference).await {
+    if let Err(cause) = context.events.write(reference, weight, reason, note, now()).await {
         warn!(%cause, "an event couldn't be written");
     }
 }

@@ -306,11 +306,11 @@ mod tests {
         let tenant = crate::tenant::build::tests::valid("photos", |_| {});
         let mut suspended = tenant.clone();
         suspended.suspend = true;
-        let mut workload = StatefulSet::default();
-        workload.status = Some(k8s_openapi::api::apps::v1::StatefulSetStatus {
+        let status = k8s_openapi::api::apps::v1::StatefulSetStatus {
             update_revision: Some("r2".to_owned()),
             ..Default::default()
-        });
+        };
+        let workload = StatefulSet { status: Some(status), ..StatefulSet::default() };
         let mut old = pod(ready("True"));
         old.metadata.labels =
             Some([("controller-revision-hash".to_owned(), "r1".to_owned())].into());

@@ -66,7 +66,10 @@ fn yaml(objects: Objects) -> String {
             *data = json!("…");
         }
     }
-    values.iter().map(|value| format!("---\n{}", serde_yaml::to_string(value).unwrap())).collect()
+    values
+        .iter()
+        .flat_map(|value| ["---\n".to_owned(), serde_yaml::to_string(value).unwrap()])
+        .collect()
 }
 
 #[test]
