@@ -1,1 +1,147 @@
-//! An S3 server: Signature V4, TLS, an embedded store.
+//! The S3 server of a Coffer tenant.
+//!
+//! A request goes accept → route → authenticate → authorize → the S3 operation → the store, one module each, in that order
+//! below, and never goes back.
+
+pub mod config;
+pub mod accept;
+pub mod service;
+pub mod route;
+pub mod authenticate;
+pub mod authorize;
+pub mod operation;
+pub mod s3;
+pub mod answer;
+pub mod follow;
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use coffer_store::{OpenError, Settings, Store};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_rustls::TlsAcceptor;
+use tracing::info;
+
+use accept::certificate::{self, CertificateError};
+use authenticate::{Authenticator, CredentialsError, RootCredentials};
+use config::Config;
+use route::Domains;
+use service::Service;
+
+/// Why the server doesn't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The certificate can't be served.
+    #[error("the certificate can't be used")]
+    Certificate(#[from] CertificateError),
+    /// The root credentials can't be used.
+    #[error("the root credentials can't be used")]
+    Credentials(#[from] CredentialsError),
+    /// TLS can't be set up.
+    #[error("TLS can't be set up")]
+    Tls(#[from] rustls::Error),
+    /// The data folder can't be opened.
+    #[error("the data folder can't be opened")]
+    Store(#[from] OpenError),
+    /// The address can't be listened on, or signals can't be received.
+    #[error("can't listen on `{address}`; is another process there?")]
+    Listen {
+        /// The configured address.
+        address: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// Signals can't be received.
+    #[error("can't receive signals")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Runs the server until SIGTERM or SIGINT, then drains.
+///
+/// # Errors
+/// [`StartError`] when it can't start; once it serves, nothing ends it but a signal.
+pub async fn run(config: Config) -> Result<(), StartError> {
+    let tls_folder = config.tls.clone();
+    let certificate = follow::follow("certificate", certificate::files(&config.tls), move || {
+        certificate::read(&tls_folder)
+    })?;
+    let root_folder = config.root_credentials.clone();
+    let files = RootCredentials::FILES.map(|name| config.root_credentials.join(name)).to_vec();
+    let root =
+        follow::follow("root credentials", files, move || RootCredentials::read(&root_folder))?;
+    let tls = certificate::tls(certificate, config.tls_min_version)?;
+    let store = Store::open(Settings {
+        inline_limit: config.inline_bytes,
+        reserve: config.reserve_bytes,
+        ..Settings::new(config.data.clone())
+    })
+    .await?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|cause| StartError::Listen { address: config.listen, cause })?;
+    let authenticator = Authenticator::new(root, config.region.clone());
+    let service = Arc::new(Service::new(
+        authenticator,
+        Domains::new(config.domains.iter().filter(|name| !name.is_empty()).cloned()),
+        store,
+        config.region.clone(),
+        config.max_requests,
+        config.patience(),
+    ));
+    info!(address = %config.listen, region = config.region, "ready");
+    let stop = stopped(&config, Arc::clone(&service))?;
+    let answer = move |request, peer| {
+        let service = Arc::clone(&service);
+        async move { service.answer(request, peer).await }
+    };
+    let limits =
+        accept::Limits { connections: config.max_connections, patience: config.patience() };
+    let drain = Duration::from_secs(u64::from(config.drain_seconds));
+    accept::serve(listener, TlsAcceptor::from(Arc::new(tls)), limits, answer, stop, drain).await;
+    info!("stopped");
+    Ok(())
+}
+
+/// How long the readiness probe says no before connections are refused: endpoints have to hear of it first.
+const NOTICE: Duration = Duration::from_secs(2);
+
+/// Done when the server has to stop: after a signal and the notice, or when whoever started it is gone.
+fn stopped(
+    config: &Config,
+    service: Arc<Service>,
+) -> Result<impl Future<Output = ()> + use<>, StartError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
+    let exit_with_stdin = config.exit_with_stdin;
+    // Without a drain there is nobody to give notice to.
+    let notice = if config.drain_seconds == 0 { Duration::ZERO } else { NOTICE };
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = orphaned(exit_with_stdin) => return,
+        }
+        info!("draining");
+        service.drain();
+        tokio::time::sleep(notice).await;
+    })
+}
+
+/// Done when standard input ends, if that is to be watched.
+async fn orphaned(watched: bool) {
+    if !watched {
+        return std::future::pending().await;
+    }
+    let (ended, wait) = tokio::sync::oneshot::channel::<()>();
+    // A thread of its own: a read of standard input can't be cancelled, and the runtime would wait for it at the end.
+    std::thread::spawn(move || {
+        let _ended = ended;
+        let mut stdin = std::io::stdin();
+        let mut bytes = [0; 64];
+        while matches!(stdin.read(&mut bytes), Ok(1..)) {}
+    });
+    drop(wait.await);
+}

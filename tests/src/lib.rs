@@ -1,1 +1,14 @@
-//! End-to-end tests: conformance, faults, a real Kubernetes, benchmarks.
+//! Real parts for the tests: the server as a process, and the clients that people bring.
+//!
+//! `tests/run` builds or installs them and says by environment variables where they are.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::indexing_slicing,
+    reason = "a part of a test ends the test when it fails"
+)]
+
+pub mod server;
+pub mod clients;

@@ -1,0 +1,90 @@
+//! What the server is told at its start, by flags or by the environment. Read once.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+/// An S3 server for one tenant: TLS, Signature V4, an embedded store.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "coffer-server", version)]
+pub struct Config {
+    /// Address and port to listen on.
+    #[arg(long, env = "COFFER_LISTEN", default_value = "0.0.0.0:9000")]
+    pub listen: SocketAddr,
+
+    /// Folder that keeps the data; one process at a time.
+    #[arg(long, env = "COFFER_DATA")]
+    pub data: PathBuf,
+
+    /// Folder with `tls.crt` (leaf first, then intermediates) and `tls.key`, both PEM; followed while they change.
+    #[arg(long, env = "COFFER_TLS")]
+    pub tls: PathBuf,
+
+    /// Folder with the files `accessKey` and `secretKey` of the root identity; followed while they change.
+    #[arg(long, env = "COFFER_ROOT_CREDENTIALS")]
+    pub root_credentials: PathBuf,
+
+    /// Region that signatures have to name.
+    #[arg(long, env = "COFFER_REGION", default_value = "us-east-1")]
+    pub region: String,
+
+    /// Names under which `<bucket>.<name>` reaches a bucket (virtual-host style).
+    #[arg(long, env = "COFFER_DOMAINS", value_delimiter = ',')]
+    pub domains: Vec<String>,
+
+    /// Oldest TLS version that is spoken.
+    #[arg(long, env = "COFFER_TLS_MIN_VERSION", value_enum, default_value_t = TlsVersion::V1_2)]
+    pub tls_min_version: TlsVersion,
+
+    /// After SIGTERM: seconds in which running requests may finish.
+    #[arg(long, env = "COFFER_DRAIN_SECONDS", default_value_t = 20)]
+    pub drain_seconds: u16,
+
+    /// Bytes of free space on the data folder's file system below which writes are refused.
+    #[arg(long, env = "COFFER_RESERVE_BYTES", default_value_t = 256 * 1024 * 1024)]
+    pub reserve_bytes: u64,
+
+    /// Objects up to this many bytes are kept in the index itself.
+    #[arg(long, env = "COFFER_INLINE_BYTES", default_value_t = 32 * 1024, value_parser = clap::value_parser!(u64).range(..=1024 * 1024))]
+    pub inline_bytes: u64,
+
+    /// Connections that may be open at once; more wait to be accepted.
+    #[arg(long, env = "COFFER_MAX_CONNECTIONS", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections: u32,
+
+    /// Requests in work at once; more are told to slow down.
+    #[arg(long, env = "COFFER_MAX_REQUESTS", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_requests: u32,
+
+    /// Seconds without any progress after which a handshake, a request's head or its body is given up.
+    #[arg(long, env = "COFFER_IDLE_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
+    pub idle_seconds: u16,
+
+    /// End when standard input ends: whoever started this process is gone.
+    #[arg(long, env = "COFFER_EXIT_WITH_STDIN", value_parser = clap::builder::BoolishValueParser::new(), default_value = "false")]
+    pub exit_with_stdin: bool,
+
+    /// What is logged, as a `tracing` filter.
+    #[arg(long, env = "COFFER_LOG", default_value = "info")]
+    pub log: String,
+}
+
+impl Config {
+    /// The longest pause that a client may make.
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(u64::from(self.idle_seconds))
+    }
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    #[value(name = "1.2")]
+    V1_2,
+    /// RFC 8446.
+    #[value(name = "1.3")]
+    V1_3,
+}

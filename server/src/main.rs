@@ -1,0 +1,42 @@
+//! `coffer-server`: reads its configuration, opens the store, serves, and drains at the end.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use coffer_server::config::Config;
+use tracing_subscriber::EnvFilter;
+
+// Many small allocations from many threads: measurably cheaper than the system's allocator, and it gives memory back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Libraries speak up only when something is wrong. The wire library logs whole requests, keys of customers among them: it
+/// never speaks, at any level.
+const LIBRARIES: &str =
+    "fjall=warn,lsm_tree=warn,h2=warn,hyper=warn,hyper_util=warn,rustls=warn,s3s=off";
+
+fn main() -> ExitCode {
+    let config = Config::parse();
+    let filter = EnvFilter::try_new(format!("{},{LIBRARIES}", config.log))
+        .unwrap_or_else(|_error| EnvFilter::new(format!("info,{LIBRARIES}")));
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "can't start");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(coffer_server::run(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "can't start");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Request documents: read within bounds, checked against their digests, and looked through before anything parses them.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body_util::BodyExt;
+use md5::{Digest, Md5};
+use quick_xml::Reader;
+use quick_xml::events::Event;
+
+use crate::answer::Refusal;
+use crate::authenticate::{DecodedBody, Trailers};
+use crate::operation::Operation;
+use crate::s3::checksum::{self, Hashes};
+
+/// Deeper than any document of S3.
+const DEEPEST: usize = 16;
+/// More elements than 10,000 parts have.
+const MOST_ELEMENTS: usize = 200_000;
+/// More attributes than any element of S3 has.
+const MOST_ATTRIBUTES: usize = 8;
+
+fn malformed(message: &'static str) -> Refusal {
+    Refusal::new("MalformedXML", 400, message)
+}
+
+/// Reads a body that is a document, of at most `most` bytes.
+///
+/// # Errors
+/// `MaxMessageLengthExceeded` beyond that, `IncompleteBody` and the refusals of signatures, `MalformedXML`.
+pub async fn read(mut body: DecodedBody, length: Option<u64>, most: u64) -> Result<Bytes, Refusal> {
+    let too_long = || Refusal::new("MaxMessageLengthExceeded", 400, "Your request was too big.");
+    if length.is_some_and(|length| length > most) {
+        return Err(too_long());
+    }
+    let mut document = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| error.refusal())?;
+        let Ok(data) = frame.into_data() else { continue };
+        if u64::try_from(document.len().saturating_add(data.len())).unwrap_or(u64::MAX) > most {
+            return Err(too_long());
+        }
+        document.extend_from_slice(&data);
+    }
+    look_through(&document)?;
+    Ok(document.freeze())
+}
+
+/// Refuses what no document of S3 has and what the wire library would read as something else: a DTD, CDATA (it would drop it),
+/// endless nesting.
+fn look_through(document: &[u8]) -> Result<(), Refusal> {
+    let mut reader = Reader::from_reader(document);
+    let (mut depth, mut elements): (usize, usize) = (0, 0);
+    loop {
+        match reader.read_event() {
+            Ok(Event::Start(start)) => {
+                depth = depth.saturating_add(1);
+                elements = elements.saturating_add(1);
+                if start.attributes().take(MOST_ATTRIBUTES.saturating_add(1)).count()
+                    > MOST_ATTRIBUTES
+                {
+                    return Err(malformed(
+                        "The XML you provided has an element with too many attributes.",
+                    ));
+                }
+            }
+            Ok(Event::Empty(_)) => elements = elements.saturating_add(1),
+            Ok(Event::End(_)) => depth = depth.saturating_sub(1),
+            Ok(Event::CData(_)) => {
+                return Err(malformed(
+                    "The XML you provided has a CDATA section; write it as text.",
+                ));
+            }
+            Ok(Event::DocType(_)) => {
+                return Err(malformed("The XML you provided has a DTD; leave it out."));
+            }
+            Ok(Event::Eof) => break,
+            Ok(
+                Event::Text(_)
+                | Event::Comment(_)
+                | Event::Decl(_)
+                | Event::PI(_)
+                | Event::GeneralRef(_),
+            ) => {}
+            Err(_error) => return Err(malformed("The XML you provided was not well-formed.")),
+        }
+        if depth > DEEPEST || elements > MOST_ELEMENTS {
+            return Err(malformed(
+                "The XML you provided is nested too deeply or has too many elements.",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Checks `Content-MD5` and the flexible checksums of a document. DeleteObjects has to bring one of them.
+///
+/// # Errors
+/// `InvalidDigest`, `BadDigest`, or `InvalidRequest` where one is missing.
+pub fn check_digests(
+    document: &[u8],
+    headers: &HeaderMap,
+    trailers: &Trailers,
+    operation: Operation,
+) -> Result<(), Refusal> {
+    let expected_md5 =
+        headers.get("content-md5").map(|value| md5_of(value.as_bytes())).transpose()?;
+    if let Some(expected) = &expected_md5
+        && Md5::digest(document).as_slice() != expected.as_slice()
+    {
+        return Err(bad_digest("Content-MD5"));
+    }
+    // The checksums of CompleteMultipartUpload are the object's.
+    if operation == Operation::CompleteMultipartUpload {
+        return Ok(());
+    }
+    let wanted = checksum::wanted(headers)?;
+    let mut hashes = Hashes::new(&wanted.algorithms());
+    hashes.update(document);
+    let found = wanted.check(hashes.finish(), trailers)?;
+    if operation == Operation::DeleteObjects && expected_md5.is_none() && found.is_none() {
+        return Err(Refusal::new(
+            "InvalidRequest",
+            400,
+            "Missing required header for this request: Content-MD5 or a checksum such as x-amz-checksum-crc32.",
+        ));
+    }
+    Ok(())
+}
+
+/// The digest that a `Content-MD5` header names.
+///
+/// # Errors
+/// `InvalidDigest` when it isn't the base64 of 16 bytes.
+pub fn md5_of(value: &[u8]) -> Result<[u8; 16], Refusal> {
+    STANDARD.decode(value).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
+        Refusal::new("InvalidDigest", 400, "The Content-MD5 you specified is not valid.")
+    })
+}
+
+/// `400`: a digest isn't that of what was received.
+pub fn bad_digest(name: &str) -> Refusal {
+    Refusal::new(
+        "BadDigest",
+        400,
+        format!("The {name} you specified did not match what we received."),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_documents_pass() {
+        let many =
+            |count: u32| (0..count).map(|n| format!("a{n}=\"1\"")).collect::<Vec<_>>().join(" ");
+        let deep = "<a>".repeat(100_000);
+        let wide = format!("<a {}/>", many(100_000));
+        let wide_open = format!("<a {}></a>", many(100));
+        for (name, document, ok) in [
+            (
+                "a document",
+                "<?xml version=\"1.0\"?><Delete><Object><Key>a&amp;b&#x1;</Key></Object></Delete>",
+                true,
+            ),
+            ("nothing", "", true),
+            ("a DTD", "<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>", false),
+            ("CDATA", "<Delete><Object><Key><![CDATA[a]]></Key></Object></Delete>", false),
+            ("deep", deep.as_str(), false),
+            ("attributes", wide_open.as_str(), false),
+            ("a wrong end", "<a></b>", false),
+        ] {
+            assert_eq!(look_through(document.as_bytes()).is_ok(), ok, "{name}");
+        }
+        // Many attributes on an empty element cost nothing: they are never looked at.
+        assert!(look_through(wide.as_bytes()).is_ok());
+    }
+}

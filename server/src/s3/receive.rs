@@ -1,0 +1,192 @@
+//! Content on its way in: hashed beside the disk's writes, kept only when all that is said of it is true.
+
+use bytes::Bytes;
+use coffer_store::{Checksum, ChecksumKind, Content, Store};
+use futures_util::StreamExt;
+use http::{HeaderMap, header};
+use s3s::dto::StreamingBlob;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::checksum::{self, Algorithm, Hashed, Hashes, Wanted};
+use super::{document, fault};
+use crate::answer::Refusal;
+use crate::authenticate::{BodyError, Trailers};
+
+/// From this many bytes on hashing runs on a thread of its own; below, handing over costs more than hashing.
+const BESIDE: u64 = 256 * 1024;
+/// Pieces that may wait for the hash.
+const WAITING: usize = 16;
+
+/// Content that was received whole and is what its sender says.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// Durable, named by no record yet.
+    pub(super) content: Content,
+    /// Of its bytes.
+    pub(super) md5: [u8; 16],
+    /// The algorithm that was asked for.
+    pub(super) checksum: checksum::Value,
+}
+
+impl Received {
+    /// The checksum as an object's record has it.
+    pub(super) fn full_object(&self) -> Checksum {
+        Checksum {
+            algorithm: self.checksum.algorithm,
+            kind: ChecksumKind::FullObject,
+            value: self.checksum.base64(),
+        }
+    }
+}
+
+/// What the head of a request says of the content that follows.
+#[derive(Debug)]
+pub(super) struct Announced {
+    length: Option<u64>,
+    md5: Option<[u8; 16]>,
+    wanted: Wanted,
+    /// Computed and kept, whatever the client sends to be checked.
+    kept: Algorithm,
+}
+
+impl Announced {
+    /// Reads it; `default` is the checksum that is kept where the request chooses none.
+    pub(super) fn read(headers: &HeaderMap, default: Algorithm) -> Result<Self, Refusal> {
+        let md5 = headers
+            .get("content-md5")
+            .map(|value| document::md5_of(value.as_bytes()))
+            .transpose()?;
+        let length =
+            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let wanted = checksum::wanted(headers)?;
+        let kept = wanted.algorithm().unwrap_or(default);
+        Ok(Self { length, md5, wanted, kept })
+    }
+
+    /// The same, but it is this algorithm's value that is kept.
+    pub(super) fn keeping(mut self, algorithm: Algorithm) -> Self {
+        self.kept = algorithm;
+        self
+    }
+
+    /// The algorithm that the request chose.
+    pub(super) fn algorithm(&self) -> Option<Algorithm> {
+        self.wanted.algorithm()
+    }
+
+    /// All that has to be computed; what is kept comes first.
+    fn algorithms(&self) -> Vec<Algorithm> {
+        let mut algorithms = vec![self.kept];
+        algorithms.extend(self.wanted.algorithm().filter(|wanted| *wanted != self.kept));
+        algorithms
+    }
+}
+
+/// Receives a request's content.
+pub(super) async fn receive(
+    store: &Store,
+    announced: &Announced,
+    body: Option<StreamingBlob>,
+    trailers: &Trailers,
+) -> Result<Received, Refusal> {
+    let mut writer = store.writer(announced.length);
+    let mut hasher = Hasher::new(Hashes::new(&announced.algorithms()).with_md5(), announced.length);
+    if let Some(mut body) = body {
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|error| match error.downcast_ref::<BodyError>() {
+                Some(error) => error.refusal(),
+                None => Refusal::new("IncompleteBody", 400, "The request's body ended early."),
+            })?;
+            hasher.update(&piece).await;
+            writer.write(piece).await.map_err(|error| fault::refusal(&error))?;
+        }
+    }
+    let Hashed { md5, checksums } = hasher.finish().await?;
+    let (Some(md5), Some(computed)) = (md5, checksums.first().cloned()) else {
+        return Err(Refusal::new(
+            "InternalError",
+            500,
+            "The content's digests could not be computed.",
+        ));
+    };
+    if announced.md5.is_some_and(|expected| expected != md5) {
+        return Err(document::bad_digest("Content-MD5"));
+    }
+    announced.wanted.check(Hashed { md5: None, checksums }, trailers)?;
+    // Durable only now: what isn't true is dropped with the writer.
+    let content = writer.finish().await.map_err(|error| fault::refusal(&error))?;
+    Ok(Received { content, md5, checksum: computed })
+}
+
+/// Receives content that the store itself has, for a copy.
+pub(super) async fn receive_copy(
+    store: &Store,
+    mut reader: coffer_store::ContentReader,
+    length: u64,
+    algorithm: Algorithm,
+) -> Result<Received, Refusal> {
+    let mut writer = store.writer(Some(length));
+    let mut hasher = Hasher::new(Hashes::new(&[algorithm]).with_md5(), Some(length));
+    while let Some(piece) = reader.next().await {
+        let piece = piece.map_err(|error| fault::refusal(&error))?;
+        hasher.update(&piece).await;
+        writer.write(piece).await.map_err(|error| fault::refusal(&error))?;
+    }
+    let Hashed { md5, checksums } = hasher.finish().await?;
+    let (Some(md5), Some(checksum)) = (md5, checksums.into_iter().next()) else {
+        return Err(Refusal::new(
+            "InternalError",
+            500,
+            "The content's digests could not be computed.",
+        ));
+    };
+    let content = writer.finish().await.map_err(|error| fault::refusal(&error))?;
+    Ok(Received { content, md5, checksum })
+}
+
+/// Digests, computed here or beside.
+enum Hasher {
+    Here(Box<Hashes>),
+    Beside { pieces: mpsc::Sender<Bytes>, task: JoinHandle<Hashed> },
+}
+
+impl Hasher {
+    fn new(mut hashes: Hashes, length: Option<u64>) -> Self {
+        if length.is_some_and(|length| length < BESIDE) {
+            return Self::Here(Box::new(hashes));
+        }
+        let (pieces, mut waiting) = mpsc::channel::<Bytes>(WAITING);
+        let task = tokio::task::spawn_blocking(move || {
+            while let Some(piece) = waiting.blocking_recv() {
+                hashes.update(&piece);
+            }
+            hashes.finish()
+        });
+        Self::Beside { pieces, task }
+    }
+
+    async fn update(&mut self, piece: &Bytes) {
+        match self {
+            Self::Here(hashes) => hashes.update(piece),
+            // A task that is gone is noticed when its result is asked for.
+            Self::Beside { pieces, task: _ } => drop(pieces.send(piece.clone()).await),
+        }
+    }
+
+    async fn finish(self) -> Result<Hashed, Refusal> {
+        match self {
+            Self::Here(hashes) => Ok(hashes.finish()),
+            Self::Beside { pieces, task } => {
+                drop(pieces);
+                task.await.map_err(|_gone| {
+                    Refusal::new(
+                        "InternalError",
+                        500,
+                        "The content's digests could not be computed.",
+                    )
+                })
+            }
+        }
+    }
+}

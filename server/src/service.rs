@@ -1,0 +1,391 @@
+//! A request's way, from its head to its answer: route → authenticate → authorize → the operation. It never goes back.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use coffer_store::{IndexHealth, Store};
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use jiff::Timestamp;
+use s3s::Body;
+use tokio::sync::Semaphore;
+use tracing::{debug, error};
+
+use crate::answer::{self, Ids, Refusal};
+use crate::authenticate::{Authenticator, DecodedBody};
+use crate::authorize::{self, Authorized};
+use crate::operation::{Operation, Support};
+use crate::route::{self, Domains, Health, Route, Target};
+use crate::s3::{self, S3};
+
+/// The S3 side of the server: everything that a request meets behind the connection.
+#[derive(Debug)]
+pub struct Service {
+    authenticator: Authenticator,
+    domains: Domains,
+    store: Store,
+    s3: S3,
+    host_id: Arc<str>,
+    requests: Semaphore,
+    patience: Duration,
+    draining: AtomicBool,
+}
+
+/// The largest body of an operation that takes a document: DeleteObjects with 1,000 keys of 1,024 bytes, each written in
+/// references, and CompleteMultipartUpload with 10,000 parts stay below it.
+const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
+/// The largest object that one request can write. Source: AWS S3 quotas.
+const MAX_UPLOAD: u64 = 5 * 1024 * 1024 * 1024;
+
+impl Service {
+    /// Puts the parts together.
+    pub fn new(
+        authenticator: Authenticator,
+        domains: Domains,
+        store: Store,
+        region: String,
+        requests: u32,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            authenticator,
+            domains,
+            s3: S3::new(store.clone(), region),
+            store,
+            host_id: format!("{:016x}", rand::random::<u64>()).into(),
+            requests: Semaphore::new(usize::try_from(requests).unwrap_or(Semaphore::MAX_PERMITS)),
+            patience,
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on the readiness probe says no, so that no new client is sent here.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Answers one request. Whatever happens in it, there is an answer.
+    pub async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        let ids = Ids {
+            request: format!("{:016X}", rand::random::<u64>()),
+            host: Arc::clone(&self.host_id),
+        };
+        let (head, body) = request.into_parts();
+        let method = head.method.clone();
+        let resource = head.uri.path().to_owned();
+        let mut response = match self.run(head, body, &ids).await {
+            Ok(response) => response,
+            Err(refusal) => {
+                debug!(%peer, id = ids.request, code = refusal.code(), "refused");
+                refusal.into_response(&method, &resource, &ids)
+            }
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::SERVER, HeaderValue::from_static("Coffer"));
+        for (name, value) in [("x-amz-request-id", &*ids.request), ("x-amz-id-2", &*ids.host)] {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        }
+        // What a client stored may be a page: a browser must neither guess its type nor run it.
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; sandbox"),
+        );
+        response
+    }
+
+    async fn run(
+        &self,
+        mut head: Parts,
+        body: Incoming,
+        ids: &Ids,
+    ) -> Result<Response<Body>, Refusal> {
+        let host = host(&mut head)?;
+        let query = head.uri.query().unwrap_or_default();
+        let route = route::route(
+            &head.method,
+            head.uri.path(),
+            query,
+            &head.headers,
+            host.as_deref(),
+            &self.domains,
+        )?;
+        let target = match route {
+            Route::Health(health) => return Ok(self.health(health).await),
+            Route::S3(target) => target,
+        };
+        let Ok(_running) = self.requests.try_acquire() else {
+            return Err(Refusal::new(
+                "SlowDown",
+                503,
+                "Please reduce your request rate: too many requests are running.",
+            )
+            .with_header(header::RETRY_AFTER, HeaderValue::from_static("1")));
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the edge: one reading of the clock for each request"
+        )]
+        let now = Timestamp::now();
+        let caller = self.authenticator.authenticate(&head, now)?;
+        let authorized = authorize::authorize(&caller.identity, &target)?;
+        s3::supported::check(&head.headers, &target)?;
+        match target.operation.support() {
+            Support::Later(sentence) => Err(Refusal::not_implemented(sentence)),
+            Support::Unset(unset) => self.s3.unset(unset, &target).await,
+            Support::Built => {
+                let length = content_length(&head, &target)?;
+                let body = DecodedBody::new(body, &caller.payload, length, self.patience);
+                let resource = head.uri.path().to_owned();
+                self.wire(head, body, length, authorized, now, &resource, ids).await
+            }
+        }
+    }
+
+    /// Hands the request to the wire library, without all that was dealt with already.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the seam between the head's way and the operation: each is one fact of it"
+    )]
+    async fn wire(
+        &self,
+        head: Parts,
+        body: DecodedBody,
+        length: Option<u64>,
+        authorized: Authorized,
+        now: Timestamp,
+        resource: &str,
+        ids: &Ids,
+    ) -> Result<Response<Body>, Refusal> {
+        let operation = authorized.operation();
+        let method = head.method.clone();
+        let mut request = Request::new(Body::empty());
+        *request.method_mut() = head.method;
+        *request.uri_mut() =
+            bare_uri(&authorized.target().path, head.uri.query().unwrap_or_default())?;
+        *request.headers_mut() = head.headers;
+        let trailers = body.trailers();
+        let conditions = s3::conditions::take(request.headers_mut())?;
+        let stored = s3::attributes::take(request.headers_mut())?;
+        bare_headers(request.headers_mut(), length);
+        *request.body_mut() = if takes_document(operation) {
+            let document = s3::document::read(body, length, MAX_DOCUMENT).await?;
+            request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(document.len()));
+            s3::document::check_digests(&document, request.headers(), &trailers, operation)?;
+            Body::from(document)
+        } else {
+            Body::http_body_unsync(body)
+        };
+        request.extensions_mut().insert(s3::Context {
+            authorized,
+            conditions,
+            stored,
+            trailers,
+            now,
+        });
+        let response = self.s3.call(request).await.map_err(|error| {
+            let error = s3s::StdError::from(error);
+            error!(
+                id = ids.request,
+                operation = operation.name(),
+                error = &*error,
+                "no answer could be made"
+            );
+            Refusal::new(
+                "InternalError",
+                500,
+                "We encountered an internal error. Please try again.",
+            )
+        })?;
+        // An object that was read is the client's bytes, never a document of ours.
+        let ours = operation != Operation::GetObject || !response.status().is_success();
+        Ok(if ours { finished(response, &method, resource, ids) } else { response })
+    }
+
+    async fn health(&self, health: Health) -> Response<Body> {
+        let ready = match health {
+            Health::Live => true,
+            Health::Ready => {
+                !self.draining.load(Ordering::Relaxed)
+                    && self.store.health().await.index == IndexHealth::Usable
+            }
+        };
+        let mut response = Response::new(Body::empty());
+        if !ready {
+            *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+            response
+                .headers_mut()
+                .insert("x-minio-server-status", HeaderValue::from_static("offline"));
+        }
+        response
+    }
+}
+
+/// The host of a request, which every request has: `Host`, or HTTP/2's `:authority`. Where both stand, they have to agree, or
+/// a proxy and this server could take the request for different ones.
+fn host(head: &mut Parts) -> Result<Option<String>, Refusal> {
+    let invalid = |message: &'static str| Refusal::new("InvalidRequest", 400, message);
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let (first, more) = (hosts.next(), hosts.next().is_some());
+    if more {
+        return Err(invalid("The request has more than one Host header."));
+    }
+    let named = match first {
+        Some(value) => Some(
+            value
+                .to_str()
+                .map_err(|_error| invalid("The Host header holds characters that no host has."))?
+                .to_owned(),
+        ),
+        None => None,
+    };
+    let authority = head.uri.authority().map(|authority| authority.as_str().to_owned());
+    match (named, authority) {
+        (Some(named), Some(authority)) if !named.eq_ignore_ascii_case(&authority) => {
+            Err(invalid("The Host header and the request's authority differ."))
+        }
+        (Some(named), _) => Ok(Some(named)),
+        (None, Some(authority)) => {
+            // The signature covers `host`, under whatever name it came.
+            let value = HeaderValue::from_str(&authority)
+                .map_err(|_error| invalid("The authority isn't a host."))?;
+            head.headers.insert(header::HOST, value);
+            Ok(Some(authority))
+        }
+        (None, None) if head.version == Version::HTTP_10 => Ok(None),
+        (None, None) => Err(invalid("The request names no host.")),
+    }
+}
+
+/// How many bytes of content the request announces: `x-amz-decoded-content-length` where its body is framed.
+fn content_length(head: &Parts, target: &Target) -> Result<Option<u64>, Refusal> {
+    let number = |name: &str| -> Result<Option<u64>, Refusal> {
+        let Some(value) = head.headers.get(name) else { return Ok(None) };
+        let text = value.to_str().unwrap_or_default();
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Refusal::invalid_argument(format!(
+                "The header {name} isn't a number of bytes."
+            )));
+        }
+        text.parse()
+            .map(Some)
+            .map_err(|_error| Refusal::invalid_argument(format!("The header {name} is too large.")))
+    };
+    let framed = head
+        .headers
+        .get("x-amz-content-sha256")
+        .is_some_and(|value| value.as_bytes().starts_with(b"STREAMING-"));
+    let length =
+        if framed { number("x-amz-decoded-content-length")? } else { number("content-length")? };
+    let uploads = matches!(target.operation, Operation::PutObject | Operation::UploadPart);
+    match length {
+        None if uploads => Err(Refusal::new(
+            "MissingContentLength",
+            411,
+            "You must provide the Content-Length HTTP header.",
+        )),
+        Some(length) if uploads && length > MAX_UPLOAD => Err(Refusal::new(
+            "EntityTooLarge",
+            400,
+            "Your proposed upload exceeds the maximum allowed size of 5 GiB; upload it in parts.",
+        )),
+        length => Ok(length),
+    }
+}
+
+/// Whether the operation's body is an XML document, which is read before it is parsed.
+fn takes_document(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::CreateBucket
+            | Operation::DeleteObjects
+            | Operation::CompleteMultipartUpload
+            | Operation::PutBucketAcl
+            | Operation::PutObjectAcl
+    )
+}
+
+/// The path in path style with the query, less the parameters of a presigned request: they were verified.
+fn bare_uri(path: &str, query: &str) -> Result<Uri, Refusal> {
+    let signing = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        !(name.len() > 6
+            && name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"))
+            && is_signing(name))
+    };
+    let kept: Vec<&str> =
+        query.split('&').filter(|pair| !pair.is_empty()).filter(signing).collect();
+    let uri = if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) };
+    uri.parse()
+        .map_err(|_error| Refusal::new("InvalidURI", 400, "Couldn't parse the specified URI."))
+}
+
+fn is_signing(name: &str) -> bool {
+    [
+        "Algorithm",
+        "Credential",
+        "Date",
+        "Expires",
+        "SignedHeaders",
+        "Signature",
+        "Security-Token",
+        "Content-Sha256",
+    ]
+    .iter()
+    .any(|known| name.get(6..).is_some_and(|rest| rest.eq_ignore_ascii_case(known)))
+}
+
+/// Takes out what was verified, so that nothing behind this point can read it differently.
+fn bare_headers(headers: &mut http::HeaderMap, length: Option<u64>) {
+    for name in [
+        "authorization",
+        "x-amz-date",
+        "x-amz-security-token",
+        "x-amz-content-sha256",
+        "x-amz-decoded-content-length",
+        "transfer-encoding",
+        "expect",
+        "te",
+        "trailer",
+    ] {
+        headers.remove(name);
+    }
+    match length {
+        Some(length) => headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length)),
+        None => headers.remove(header::CONTENT_LENGTH),
+    };
+}
+
+/// The wire library's answer with what it leaves out: ids and resource in errors, references for controls in documents.
+fn finished(
+    response: Response<Body>,
+    method: &Method,
+    resource: &str,
+    ids: &Ids,
+) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    let is_document =
+        head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/xml");
+    let failed = head.status.is_client_error() || head.status.is_server_error();
+    if failed && *method == Method::HEAD {
+        head.headers.remove(header::CONTENT_LENGTH);
+        return Response::from_parts(head, Body::empty());
+    }
+    if head.status == http::StatusCode::NOT_MODIFIED {
+        return Response::from_parts(head, Body::empty());
+    }
+    let Some(bytes) = body.bytes().filter(|_| is_document) else {
+        return Response::from_parts(head, body);
+    };
+    let cleaned = answer::without_controls(&bytes).map(bytes::Bytes::from);
+    let bytes = cleaned.unwrap_or(bytes);
+    let completed =
+        if failed { answer::complete(&bytes, resource, ids).map(bytes::Bytes::from) } else { None };
+    Response::from_parts(head, Body::from(completed.unwrap_or(bytes)))
+}

@@ -1,0 +1,204 @@
+//! Buckets and what they hold.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::{
+    BucketName, Committed, Store, StoreError, corrupt,
+    garbage::throw_away,
+    index::{Batch, Condition, Row, Scan, Space, counter, successor},
+    object::to_micros,
+    record::{
+        bucket::BucketRecord,
+        field::DecodeError,
+        garbage::Garbage,
+        key::{self, BucketId},
+    },
+};
+
+/// A bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// Its name.
+    pub name: BucketName,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The region its maker named.
+    pub region: String,
+}
+
+/// Exactly what a bucket holds; uploads in progress are not in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Number of objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// A page of buckets in the order of their names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketPage {
+    /// The buckets.
+    pub buckets: Vec<Bucket>,
+    /// If there are more: the name to give as `after`.
+    pub next: Option<String>,
+}
+
+impl Store {
+    /// Makes a bucket.
+    ///
+    /// # Errors
+    /// `BucketExists`, `OutOfSpace`, `Unavailable`.
+    pub async fn create_bucket(
+        &self,
+        name: &BucketName,
+        region: &str,
+        now: Timestamp,
+    ) -> Result<Bucket, StoreError> {
+        self.admit(0)?;
+        let at = key::bucket(name.as_str());
+        loop {
+            if self.get(&at).await?.is_some() {
+                return Err(StoreError::BucketExists);
+            }
+            let last = self.get(key::LAST_BUCKET).await?;
+            let id = u64::try_from(counter(last.as_deref())).unwrap_or(0).saturating_add(1);
+            let id = BucketId(id);
+            let record = BucketRecord { id, created: to_micros(now), region: region.to_owned() };
+            let mut batch = Batch::default();
+            batch.require(Condition::Absent(at.clone()));
+            batch.require_unchanged(key::LAST_BUCKET.to_vec(), last);
+            batch.add(key::LAST_BUCKET.to_vec(), 1);
+            batch.put(Space::Records, at.clone(), record.encode());
+            batch.put(Space::Records, key::alive(id), Vec::new());
+            match self.commit(batch).await? {
+                Committed::Done => return Ok(into_bucket(name.clone(), record)),
+                Committed::Conflict => {}
+            }
+        }
+    }
+
+    /// Looks a bucket up.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `Unavailable`, `Corrupt`.
+    pub async fn bucket(&self, name: &BucketName) -> Result<Bucket, StoreError> {
+        let (_, record) = self.bucket_record(name).await?;
+        Ok(into_bucket(name.clone(), record))
+    }
+
+    /// Deletes an empty bucket. Uploads in progress don't hinder it: they are aborted, as on AWS.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `BucketNotEmpty`, `Unavailable`.
+    pub async fn delete_bucket(&self, name: &BucketName, now: Timestamp) -> Result<(), StoreError> {
+        loop {
+            let (read, BucketRecord { id, created: _, region: _ }) =
+                self.bucket_record(name).await?;
+            let objects = key::objects(id);
+            let end = successor(&objects);
+            let first = Scan {
+                space: Space::Records,
+                start: objects.clone(),
+                end: end.clone(),
+                limit: 1,
+                fold: None,
+            };
+            if !self.inner.index.scan(first).await?.is_empty() {
+                return Err(StoreError::BucketNotEmpty);
+            }
+            let at = key::bucket(name.as_str());
+            let mut batch = Batch::default();
+            batch.require(Condition::Is(at.clone(), read));
+            // Asked again by the committer: no object may slip in between.
+            batch.require(Condition::Empty(objects, end));
+            batch.delete(Space::Records, at);
+            batch.delete(Space::Records, key::alive(id));
+            batch.delete(Space::Records, key::object_count(id));
+            batch.delete(Space::Records, key::byte_count(id));
+            throw_away(Garbage::Bucket(id), &mut batch, now);
+            match self.commit(batch).await? {
+                Committed::Done => break,
+                Committed::Conflict => {}
+            }
+        }
+        self.inner.garbage.notify_one();
+        Ok(())
+    }
+
+    /// Lists the buckets whose name starts with `prefix` and comes after `after`.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn list_buckets(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<BucketPage, StoreError> {
+        let all = key::bucket(prefix);
+        let end = successor(&all);
+        let start = match after {
+            Some(after) => all.max([key::bucket(after), vec![0]].concat()),
+            None => all,
+        };
+        let scan =
+            Scan { space: Space::Records, start, end, limit: limit.saturating_add(1), fold: None };
+        let mut buckets = Vec::new();
+        for row in self.inner.index.scan(scan).await? {
+            let Row::Entry(key, value) = row else { continue };
+            let name = key
+                .get(1..)
+                .and_then(|name| str::from_utf8(name).ok())
+                .and_then(|name| name.parse().ok());
+            let name: BucketName = name.ok_or_else(|| StoreError::Corrupt {
+                what: format!("the bucket's key {key:?}"),
+                cause: None,
+            })?;
+            let record =
+                BucketRecord::decode(&value).map_err(|cause| corrupt_bucket(&name, cause))?;
+            buckets.push(into_bucket(name, record));
+        }
+        let has_more = buckets.len() > limit;
+        buckets.truncate(limit);
+        let next = buckets.last().filter(|_| has_more).map(|last| last.name.as_str().to_owned());
+        Ok(BucketPage { buckets, next })
+    }
+
+    /// What a bucket holds.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `Unavailable`.
+    pub async fn usage(&self, name: &BucketName) -> Result<Usage, StoreError> {
+        let id = self.bucket_id(name).await?;
+        let objects = self.get(&key::object_count(id)).await?;
+        let bytes = self.get(&key::byte_count(id)).await?;
+        let unsigned = |value: Option<Bytes>| u64::try_from(counter(value.as_deref())).unwrap_or(0);
+        Ok(Usage { objects: unsigned(objects), bytes: unsigned(bytes) })
+    }
+
+    async fn bucket_record(&self, name: &BucketName) -> Result<(Bytes, BucketRecord), StoreError> {
+        let read = self.get(&key::bucket(name.as_str())).await?.ok_or(StoreError::NoSuchBucket)?;
+        let record = BucketRecord::decode(&read).map_err(|cause| corrupt_bucket(name, cause))?;
+        Ok((read, record))
+    }
+
+    pub(crate) async fn bucket_id(&self, name: &BucketName) -> Result<BucketId, StoreError> {
+        self.bucket_record(name).await.map(|(_, record)| record.id)
+    }
+
+    /// After a conflict: the bucket may be what went away.
+    pub(crate) async fn still_there(&self, id: BucketId) -> Result<(), StoreError> {
+        self.get(&key::alive(id)).await?.map(drop).ok_or(StoreError::NoSuchBucket)
+    }
+}
+
+fn into_bucket(name: BucketName, record: BucketRecord) -> Bucket {
+    let BucketRecord { id: _, created, region } = record;
+    Bucket { name, created, region }
+}
+
+fn corrupt_bucket(name: &BucketName, cause: DecodeError) -> StoreError {
+    corrupt(format!("the record of bucket `{name}`"), cause)
+}

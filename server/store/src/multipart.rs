@@ -1,0 +1,472 @@
+//! Uploads in parts.
+
+use std::{fmt, str::FromStr};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use thiserror::Error;
+
+use crate::{
+    BucketName, Checksum, ChecksumAlgorithm, ChecksumKind, Committed, Content, Object,
+    ObjectAttributes, ObjectKey, Precondition, Store, StoreError, content_id, corrupt,
+    garbage::throw_away,
+    index::{Batch, Condition, Row, Scan, Space, successor},
+    listing,
+    object::{discard, to_micros},
+    record::{
+        garbage::Garbage,
+        key,
+        object::{ObjectRecord, Place, Version},
+        part::{Manifest, PartRecord, UploadRecord},
+    },
+    timed_id,
+};
+
+/// Names an upload. Ids of later uploads are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UploadId(pub(crate) [u8; 16]);
+
+/// The text is no id that this store gave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("an upload's id has 32 hexadecimal digits in lower case")]
+pub struct UploadIdError;
+
+impl fmt::Display for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for UploadId {
+    type Err = UploadIdError;
+
+    fn from_str(text: &str) -> Result<Self, UploadIdError> {
+        if text.len() != 32 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(UploadIdError);
+        }
+        u128::from_str_radix(text, 16)
+            .map(|n| Self(n.to_be_bytes()))
+            .map_err(|_source| UploadIdError)
+    }
+}
+
+/// What the beginning of an upload says about the object to come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UploadAttributes {
+    /// As the object will have them; the entity tag and checksum value are not known yet and stay empty.
+    pub object: ObjectAttributes,
+    /// The checksum that was chosen.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// Who began it; opaque here.
+    pub initiator: Option<String>,
+}
+
+/// An upload in progress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// The key of the object to come.
+    pub key: ObjectKey,
+    /// Its id.
+    pub id: UploadId,
+    /// When it was begun.
+    pub initiated: Timestamp,
+    /// What its beginning said.
+    pub attributes: UploadAttributes,
+}
+
+/// What a caller says about a part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartAttributes {
+    /// The entity tag without quotes.
+    pub etag: String,
+    /// Its checksum.
+    pub checksum: Option<Checksum>,
+    /// What the encryption needs to open the part; opaque here.
+    pub encryption: Option<Vec<u8>>,
+}
+
+/// A part of an upload in progress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// 1 to 10,000.
+    pub number: u16,
+    /// Bytes.
+    pub size: u64,
+    /// When it was put.
+    pub modified: Timestamp,
+    /// What was said about it.
+    pub attributes: PartAttributes,
+}
+
+/// A page of parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartPage {
+    /// In the order of their numbers.
+    pub parts: Vec<Part>,
+    /// If there are more: the number to give as `after`.
+    pub next: Option<u16>,
+}
+
+/// Which uploads to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UploadQuery {
+    /// Only keys that start so.
+    pub prefix: String,
+    /// As in [`ListQuery`](crate::ListQuery).
+    pub delimiter: Option<String>,
+    /// Where to begin.
+    pub start: UploadStart,
+    /// At most so many entries.
+    pub limit: usize,
+}
+
+/// Where a listing of uploads begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum UploadStart {
+    /// At the first.
+    #[default]
+    Beginning,
+    /// After all uploads of this key.
+    AfterKey(String),
+    /// After this upload of this key.
+    AfterUpload(String, UploadId),
+    /// After every key that starts with this.
+    AfterPrefix(String),
+}
+
+/// A page of uploads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadPage {
+    /// By key, then by time of beginning.
+    pub entries: Vec<UploadEntry>,
+    /// If there are more: where the next page starts.
+    pub next: Option<UploadStart>,
+}
+
+/// A line of a listing of uploads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UploadEntry {
+    /// An upload.
+    Upload(Box<Upload>),
+    /// Keys folded at the delimiter.
+    Prefix(String),
+}
+
+/// The parts that S3 allows.
+const MAX_PART: u16 = 10_000;
+
+impl Store {
+    /// Begins an upload.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `OutOfSpace`, `Unavailable`.
+    pub async fn create_upload(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        attributes: UploadAttributes,
+        now: Timestamp,
+    ) -> Result<Upload, StoreError> {
+        let bucket = self.bucket_id(bucket).await?;
+        self.admit(0)?;
+        let id = UploadId(timed_id(now));
+        let record = UploadRecord { initiated: to_micros(now), attributes };
+        let mut batch = Batch::default();
+        batch.require(Condition::Present(key::alive(bucket)));
+        batch.put(Space::Records, key::upload(bucket, key, id), record.encode());
+        batch.put(Space::Records, generation_key(id), generation());
+        match self.commit(batch).await? {
+            Committed::Done => Ok(into_upload(key.clone(), id, record)),
+            Committed::Conflict => Err(StoreError::NoSuchBucket),
+        }
+    }
+
+    /// Looks an upload up.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `NoSuchUpload`, `Unavailable`, `Corrupt`.
+    pub async fn upload(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        id: UploadId,
+    ) -> Result<Upload, StoreError> {
+        let bucket = self.bucket_id(bucket).await?;
+        let read =
+            self.get(&key::upload(bucket, key, id)).await?.ok_or(StoreError::NoSuchUpload)?;
+        let record = UploadRecord::decode(&read)
+            .map_err(|cause| corrupt(format!("upload `{id}`"), cause))?;
+        Ok(into_upload(key.clone(), id, record))
+    }
+
+    /// Puts a part, in place of one of the same number.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `NoSuchUpload`, `PartNumber`, `OutOfSpace`, `Unavailable`.
+    #[expect(clippy::too_many_arguments, reason = "the call names all that one commit depends on")]
+    pub async fn put_part(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        id: UploadId,
+        number: u16,
+        mut content: Content,
+        attributes: PartAttributes,
+        now: Timestamp,
+    ) -> Result<Part, StoreError> {
+        if !(1..=MAX_PART).contains(&number) {
+            return Err(StoreError::PartNumber(number));
+        }
+        let bucket = self.bucket_id(bucket).await?;
+        self.admit(content.size())?;
+        let place = content.place(now);
+        let part = Part { number, size: content.size(), modified: to_micros(now), attributes };
+        let record = PartRecord { part, place };
+        let value = Bytes::from(record.encode());
+        let upload = key::upload(bucket, key, id);
+        let at = key::part(id, number);
+        loop {
+            if self.get(&upload).await?.is_none() {
+                return Err(StoreError::NoSuchUpload);
+            }
+            let read = self.get(&at).await?;
+            let mut batch = Batch::default();
+            if let Some(old) = &read {
+                discard(decode_part(id, old)?.place, &mut batch, now);
+            }
+            content.add_to(place, &mut batch);
+            batch.require(Condition::Present(upload.clone()));
+            batch.require_unchanged(at.clone(), read);
+            batch.put(Space::Records, at.clone(), value.clone());
+            batch.put(Space::Records, generation_key(id), generation());
+            match content.commit(self, batch).await? {
+                Committed::Done => break,
+                Committed::Conflict => {}
+            }
+        }
+        self.inner.garbage.notify_one();
+        Ok(record.part)
+    }
+
+    /// Lists the parts with a number greater than `after`.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `NoSuchUpload`, `Unavailable`, `Corrupt`.
+    pub async fn list_parts(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        id: UploadId,
+        after: u16,
+        limit: usize,
+    ) -> Result<PartPage, StoreError> {
+        self.upload(bucket, key, id).await?;
+        let records = self.part_records(id, after, listing::one_more(limit)).await?;
+        let mut parts: Vec<Part> = records.into_iter().map(|record| record.part).collect();
+        let has_more = parts.len() > limit;
+        parts.truncate(limit);
+        let next = parts.last().filter(|_| has_more).map(|last| last.number);
+        Ok(PartPage { parts, next })
+    }
+
+    /// Lists uploads in progress.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `Unavailable`, `Corrupt`.
+    pub async fn list_uploads(
+        &self,
+        bucket: &BucketName,
+        query: &UploadQuery,
+    ) -> Result<UploadPage, StoreError> {
+        let table = key::uploads(self.bucket_id(bucket).await?);
+        let rows = self.inner.index.scan(scan(&table, query)).await?;
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in rows {
+            entries.push(match row {
+                Row::Fold(prefix) => UploadEntry::Prefix(listing::key_text(&prefix, table.len())?),
+                Row::Entry(at, value) => {
+                    let id = UploadId(*at.last_chunk().ok_or_else(|| StoreError::Corrupt {
+                        what: format!("the index's key {at:?}"),
+                        cause: None,
+                    })?);
+                    let record = UploadRecord::decode(&value)
+                        .map_err(|cause| corrupt(format!("upload `{id}`"), cause))?;
+                    let key = listing::object_key(&at, table.len())?;
+                    UploadEntry::Upload(Box::new(into_upload(key, id, record)))
+                }
+            });
+        }
+        let has_more = entries.len() > query.limit;
+        entries.truncate(query.limit);
+        let next = entries.last().filter(|_| has_more).map(|last| match last {
+            UploadEntry::Upload(upload) => {
+                UploadStart::AfterUpload(upload.key.as_str().to_owned(), upload.id)
+            }
+            UploadEntry::Prefix(prefix) => UploadStart::AfterPrefix(prefix.clone()),
+        });
+        Ok(UploadPage { entries, next })
+    }
+
+    /// Makes the object of these parts, without rewriting a byte. Parts that are not named are discarded.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `NoSuchUpload`, `InvalidPart`, `InvalidPartOrder`, `OutOfSpace`, `Unavailable`, and as
+    /// [`Precondition`] says; the upload then stays.
+    #[expect(clippy::too_many_arguments, reason = "the call names all that one commit depends on")]
+    pub async fn complete_upload(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        id: UploadId,
+        parts: &[u16],
+        attributes: ObjectAttributes,
+        precondition: &Precondition,
+        now: Timestamp,
+    ) -> Result<Object, StoreError> {
+        if parts.is_empty() || !parts.is_sorted_by(|a, b| a < b) {
+            return Err(StoreError::InvalidPartOrder);
+        }
+        let bucket = self.bucket_id(bucket).await?;
+        self.admit(0)?;
+        let upload = key::upload(bucket, key, id);
+        let object = loop {
+            if self.get(&upload).await?.is_none() {
+                return Err(StoreError::NoSuchUpload);
+            }
+            // Read before the parts: a part that is put later changes it.
+            let generation = self.get(&generation_key(id)).await?;
+            let manifest = Manifest { parts: self.named_parts(id, parts).await? };
+            let manifest_id = content_id(now);
+            let record = ObjectRecord {
+                version: Version::Null,
+                size: manifest.parts.iter().map(|part| part.part.size).fold(0, u64::saturating_add),
+                modified: to_micros(now),
+                place: Place::Manifest(manifest_id),
+                part_count: Some(u16::try_from(manifest.parts.len()).unwrap_or(u16::MAX)),
+                attributes: attributes.clone(),
+            };
+            let mut batch = Batch::default();
+            let value = Bytes::from(record.encode());
+            self.replace(bucket, key, precondition, &record, value, &mut batch, now).await?;
+            batch.require(Condition::Present(upload.clone()));
+            batch.require_unchanged(generation_key(id), generation);
+            batch.put(Space::Contents, key::manifest(manifest_id), manifest.encode());
+            // The parts that are named leave the upload before its rest is thrown away.
+            for number in parts {
+                batch.delete(Space::Records, key::part(id, *number));
+            }
+            batch.delete(Space::Records, upload.clone());
+            throw_away(Garbage::Upload(id), &mut batch, now);
+            match self.commit(batch).await? {
+                Committed::Done => break Object::new(bucket, key.clone(), record),
+                Committed::Conflict => self.still_there(bucket).await?,
+            }
+        };
+        self.inner.garbage.notify_one();
+        Ok(object)
+    }
+
+    /// Discards an upload and its parts.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `NoSuchUpload`, `Unavailable`.
+    pub async fn abort_upload(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        id: UploadId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let bucket = self.bucket_id(bucket).await?;
+        let upload = key::upload(bucket, key, id);
+        let mut batch = Batch::default();
+        batch.require(Condition::Present(upload.clone()));
+        batch.delete(Space::Records, upload);
+        throw_away(Garbage::Upload(id), &mut batch, now);
+        match self.commit(batch).await? {
+            Committed::Done => {}
+            Committed::Conflict => return Err(StoreError::NoSuchUpload),
+        }
+        self.inner.garbage.notify_one();
+        Ok(())
+    }
+
+    async fn named_parts(
+        &self,
+        id: UploadId,
+        numbers: &[u16],
+    ) -> Result<Vec<PartRecord>, StoreError> {
+        let mut put = self.part_records(id, 0, usize::from(MAX_PART)).await?.into_iter();
+        let mut named = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            // Both are in rising order.
+            match put.find(|record| record.part.number >= *number) {
+                Some(record) if record.part.number == *number => named.push(record),
+                Some(_) | None => return Err(StoreError::InvalidPart(*number)),
+            }
+        }
+        Ok(named)
+    }
+
+    async fn part_records(
+        &self,
+        id: UploadId,
+        after: u16,
+        limit: usize,
+    ) -> Result<Vec<PartRecord>, StoreError> {
+        let scan = Scan {
+            space: Space::Records,
+            start: key::part(id, after.saturating_add(1)),
+            end: successor(&key::parts(id)),
+            limit,
+            fold: None,
+        };
+        let mut records = Vec::new();
+        for row in self.inner.index.scan(scan).await? {
+            if let Row::Entry(_, value) = row {
+                records.push(decode_part(id, &value)?);
+            }
+        }
+        Ok(records)
+    }
+}
+
+fn scan(table: &[u8], query: &UploadQuery) -> Scan {
+    let UploadQuery { prefix, delimiter, start, limit } = query;
+    let at = |text: &str| listing::at(table, text);
+    let first = at(prefix);
+    let start = match start {
+        UploadStart::Beginning => Vec::new(),
+        // The rows of a key all have the terminator next.
+        UploadStart::AfterKey(key) => [at(key), vec![0, 1]].concat(),
+        UploadStart::AfterUpload(key, UploadId(id)) => {
+            [at(key).as_slice(), &key::TERMINATOR, id, [0].as_slice()].concat()
+        }
+        UploadStart::AfterPrefix(prefix) => successor(&at(prefix)),
+    };
+    Scan {
+        space: Space::Records,
+        end: successor(&first),
+        fold: listing::fold(first.len(), delimiter.as_deref()),
+        start: start.max(first),
+        limit: listing::one_more(*limit),
+    }
+}
+
+/// Changes with every part that is put, so that a completion notices a part it didn't read.
+fn generation_key(id: UploadId) -> Vec<u8> {
+    key::part(id, 0)
+}
+
+fn generation() -> Bytes {
+    Bytes::copy_from_slice(&rand::random::<[u8; 16]>())
+}
+
+fn decode_part(id: UploadId, value: &[u8]) -> Result<PartRecord, StoreError> {
+    PartRecord::decode(value).map_err(|cause| corrupt(format!("a part of upload `{id}`"), cause))
+}
+
+fn into_upload(key: ObjectKey, id: UploadId, record: UploadRecord) -> Upload {
+    let UploadRecord { initiated, attributes } = record;
+    Upload { key, id, initiated, attributes }
+}

@@ -1,0 +1,1 @@
+//! The clients that people bring do their whole work, unmodified.

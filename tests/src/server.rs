@@ -1,0 +1,476 @@
+//! A real `coffer-server`, over TLS, with a data folder of its own.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use coffer_signature::{AccessKeyId, Credentials, PayloadHash, SecretKey, Signer};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use jiff::Timestamp;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// The root access key of every test's server.
+pub const ACCESS_KEY: &str = "testrootaccess";
+/// Its secret; a canary too: it must be in no log.
+pub const SECRET_KEY: &str = "test-root-secret-8b1f0c";
+
+/// A program of ours, where `tests/run` or `cargo test` has built it.
+///
+/// # Panics
+/// When it was not built.
+pub fn program(name: &str) -> PathBuf {
+    let beside = || {
+        let mut folder = std::env::current_exe().expect("this test is a file");
+        folder.pop();
+        folder.pop();
+        folder
+    };
+    let folder = std::env::var_os("COFFER_TEST_BIN").map_or_else(beside, PathBuf::from);
+    let program = folder.join(name);
+    assert!(program.exists(), "{} is missing: build it, or run tests/run", program.display());
+    program
+}
+
+/// A folder with a certificate for `localhost` of a CA of its own, its key, and the root credentials.
+fn write_identity(folder: &Path) {
+    let params = |names: &[&str], common: &str| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("names");
+        params.distinguished_name.push(rcgen::DnType::CommonName, common);
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2120, 1, 1);
+        params
+    };
+    let ca_key = KeyPair::generate().expect("a key");
+    let mut ca = params(&[], "tests of Coffer");
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    ca.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+    let ca = rcgen::CertifiedIssuer::self_signed(ca, ca_key).expect("a CA");
+    let key = KeyPair::generate().expect("a key");
+    let mut leaf = params(&["localhost", "*.localhost", "127.0.0.1"], "localhost");
+    leaf.use_authority_key_identifier_extension = true;
+    leaf.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+    leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+    let leaf = leaf.signed_by(&key, &ca).expect("a certificate");
+    for (name, text) in [
+        ("ca.crt", ca.pem()),
+        ("tls/tls.crt", leaf.pem()),
+        ("tls/tls.key", key.serialize_pem()),
+        ("root/accessKey", ACCESS_KEY.to_owned()),
+        ("root/secretKey", SECRET_KEY.to_owned()),
+    ] {
+        let file = folder.join(name);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        std::fs::write(file, text).expect("a file");
+    }
+}
+
+/// A running server. Ends with the value.
+#[derive(Debug)]
+pub struct Server {
+    folder: TempDir,
+    address: SocketAddr,
+    settings: Vec<(String, String)>,
+    process: Option<Child>,
+    client: Client,
+}
+
+impl Server {
+    /// Starts one on a free port and waits until it is ready.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with settings beside the usual, as environment variables.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        write_identity(folder.path());
+        Self::start_in(folder, settings).await
+    }
+
+    /// The same in a folder of the caller's choice, for instance on a file system that fills up.
+    pub async fn start_in(folder: TempDir, settings: &[(&str, &str)]) -> Self {
+        if !folder.path().join("tls").exists() {
+            write_identity(folder.path());
+        }
+        let address = free_address();
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let client = Client::new(address, &folder.path().join("ca.crt"));
+        let mut server = Self { folder, address, settings, process: None, client };
+        server.launch().await;
+        server
+    }
+
+    /// Starts the process, which must not run, on the same data and address.
+    ///
+    /// # Panics
+    /// When it isn't ready within 20 seconds.
+    pub async fn launch(&mut self) {
+        assert!(self.process.is_none(), "it runs");
+        let command = self.command();
+        self.spawn(command).await;
+    }
+
+    /// The command that starts it, for tests that run it under another program.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(program("coffer-server"));
+        command.args(self.arguments());
+        command
+    }
+
+    /// What [`Server::command`] is told.
+    pub fn arguments(&self) -> Vec<String> {
+        let path = |name: &str| self.folder.path().join(name).display().to_string();
+        [
+            ("--listen", self.address.to_string()),
+            ("--data", path("data")),
+            ("--tls", path("tls")),
+            ("--root-credentials", path("root")),
+        ]
+        .into_iter()
+        .flat_map(|(flag, value)| [flag.to_owned(), value])
+        .collect()
+    }
+
+    /// Starts it by `command` and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it isn't ready within 20 seconds.
+    pub async fn spawn(&mut self, mut command: Command) {
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.log()).expect("a log");
+        command
+            .env("COFFER_LOG", "debug")
+            .env("COFFER_RESERVE_BYTES", "1048576")
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        self.process = Some(command.spawn().expect("the server starts"));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.ready().await {
+            assert!(Instant::now() < deadline, "not ready; its log:\n{}", self.read_log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn ready(&self) -> bool {
+        let request = Request::get(self.client.url("/minio/health/ready", ""))
+            .body(Full::default())
+            .expect("a request");
+        self.client
+            .http
+            .request(request)
+            .await
+            .is_ok_and(|answer| answer.status() == StatusCode::OK)
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().expect("it runs");
+        process.kill().expect("it can be killed");
+        process.wait().expect("it is gone");
+    }
+
+    /// SIGTERM, and waits for the end; says whether it ended well.
+    pub fn terminate(&mut self) -> bool {
+        let mut process = self.process.take().expect("it runs");
+        let pid = process.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
+        process.wait().expect("it is gone").success()
+    }
+
+    /// Process id, while it runs.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
+    /// Resident memory in KiB.
+    pub fn resident(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        line.split_whitespace().nth(1).expect("a number").parse().expect("a number")
+    }
+
+    /// A client that signs by the root key.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// `https://localhost:PORT`.
+    pub fn endpoint(&self) -> String {
+        format!("https://localhost:{}", self.address.port())
+    }
+
+    /// The certificate that clients have to trust.
+    pub fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.crt")
+    }
+
+    /// The folder with `data`, `tls` and `root`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// All that it has logged.
+    pub fn read_log(&self) -> String {
+        std::fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _gone = process.kill();
+            let _gone = process.wait();
+        }
+    }
+}
+
+/// An address that was free a moment ago.
+pub fn free_address() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address")
+}
+
+/// An answer, read to its end.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The S3 error code, or nothing.
+    pub fn code(&self) -> String {
+        element(&self.text(), "Code").unwrap_or_default()
+    }
+
+    /// A header as text, or nothing.
+    pub fn header(&self, name: &str) -> String {
+        self.headers
+            .get(name)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// The text of the first XML element of this name.
+    pub fn element(&self, name: &str) -> Option<String> {
+        element(&self.text(), name)
+    }
+}
+
+fn element(text: &str, name: &str) -> Option<String> {
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    Some(rest.split_once(&format!("</{name}>"))?.0.to_owned())
+}
+
+/// An HTTP client for one server, which trusts its certificate and signs by `coffer-signature`.
+#[derive(Debug, Clone)]
+pub struct Client {
+    address: SocketAddr,
+    tls: ClientConfig,
+    http: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// What it signs with.
+    pub credentials: Credentials,
+}
+
+impl Client {
+    /// A client of the server at `address` with this certificate.
+    ///
+    /// # Panics
+    /// When the certificate can't be read.
+    pub fn new(address: SocketAddr, ca: &Path) -> Self {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(ca).expect("a certificate") {
+            roots.add(certificate.expect("a certificate")).expect("a root");
+        }
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let tls = ClientConfig::builder_with_provider(provider.into())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls.clone())
+            .https_only()
+            .enable_http1()
+            .build();
+        let http = HyperClient::builder(TokioExecutor::new()).build(connector);
+        let credentials = Credentials {
+            access_key_id: AccessKeyId::from_str(ACCESS_KEY).expect("a key"),
+            secret_key: SecretKey::new(SECRET_KEY.to_owned()),
+            session_token: None,
+        };
+        Self { address, tls, http, credentials }
+    }
+
+    fn url(&self, path: &str, query: &str) -> String {
+        let query = if query.is_empty() { String::new() } else { format!("?{query}") };
+        format!("https://localhost:{}{path}{query}", self.address.port())
+    }
+
+    /// `Host`, as this client sends it.
+    pub fn host(&self) -> String {
+        format!("localhost:{}", self.address.port())
+    }
+
+    /// What signs its requests.
+    pub fn signer(&self) -> Signer<'_> {
+        Signer { credentials: &self.credentials, region: "us-east-1", service: "s3" }
+    }
+
+    /// Sends a request that is signed with the hash of its body.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        query: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        self.try_send(method, path, query, headers, body).await.expect("an answer")
+    }
+
+    /// The same, where the connection may break.
+    ///
+    /// # Errors
+    /// What broke it.
+    pub async fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        query: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Answer, hyper_util::client::legacy::Error> {
+        let body = body.into();
+        let headers = self.signed(method, path, query, headers, &PayloadHash::of(&body));
+        self.send_as_is(method, path, query, headers, body).await
+    }
+
+    /// Headers with a signature.
+    ///
+    /// # Panics
+    /// When the request can't be signed.
+    pub fn signed(
+        &self,
+        method: &str,
+        path: &str,
+        query: &str,
+        headers: &[(&str, &str)],
+        payload: &PayloadHash,
+    ) -> HeaderMap {
+        let mut map = self.headers(headers);
+        let method = Method::from_str(method).expect("a method");
+        self.signer()
+            .sign_headers(&method, path, query, &mut map, payload, now())
+            .expect("a signature");
+        map
+    }
+
+    /// These headers and `Host`.
+    ///
+    /// # Panics
+    /// When they are none.
+    pub fn headers(&self, headers: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        map.insert(header::HOST, HeaderValue::from_str(&self.host()).expect("a host"));
+        for (name, value) in headers {
+            map.append(
+                HeaderName::from_str(name).expect("a name"),
+                HeaderValue::from_bytes(value.as_bytes()).expect("a value"),
+            );
+        }
+        map
+    }
+
+    /// Sends a request as it stands.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn send_as_is(
+        &self,
+        method: &str,
+        path: &str,
+        query: &str,
+        headers: HeaderMap,
+        body: impl Into<Bytes>,
+    ) -> Result<Answer, hyper_util::client::legacy::Error> {
+        let mut request = Request::new(Full::new(body.into()));
+        *request.method_mut() = Method::from_str(method).expect("a method");
+        *request.uri_mut() = self.url(path, query).parse().expect("a URL");
+        *request.headers_mut() = headers;
+        let answer = self.http.request(request).await?;
+        let (head, body) = answer.into_parts();
+        let body = match body.collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(_broken) => Bytes::new(),
+        };
+        Ok(Answer { status: head.status, headers: head.headers, body })
+    }
+
+    /// Sends bytes over a TLS connection of their own and reads until the server closes it or is silent for `patience`.
+    ///
+    /// # Panics
+    /// When there is no connection.
+    pub async fn raw(&self, bytes: &[u8], patience: Duration) -> Vec<u8> {
+        let stream = TcpStream::connect(self.address).await.expect("a connection");
+        let mut tls = self.tls.clone();
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut stream =
+            TlsConnector::from(std::sync::Arc::new(tls)).connect(name, stream).await.expect("TLS");
+        // The server may have closed already: what it said before is what counts.
+        let _sent = stream.write_all(bytes).await;
+        let mut answer = Vec::new();
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(Ok(read @ 1..)) =
+            tokio::time::timeout(patience, stream.read(&mut buffer)).await
+        {
+            answer.extend_from_slice(&buffer[..read]);
+        }
+        answer
+    }
+}
+
+/// The time, which the tests read at their edge.
+#[expect(clippy::disallowed_methods, reason = "a test is an edge")]
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
