@@ -343,6 +343,34 @@ impl Client {
         Self { host: host.to_owned(), port, tls, http, credentials }
     }
 
+    /// The same client without its connections: the next request makes a new one.
+    #[must_use]
+    pub fn reconnecting(&self) -> Self {
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(self.tls.clone())
+            .https_only()
+            .enable_http1()
+            .build();
+        let http =
+            HyperClient::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        Self { http, ..self.clone() }
+    }
+
+    /// The serial number of the certificate that a new connection meets, in lower-case hexadecimal; empty when there is none.
+    pub async fn served_serial(&self) -> String {
+        let Ok(stream) = TcpStream::connect((self.host.as_str(), self.port)).await else {
+            return String::new();
+        };
+        let name = ServerName::try_from(self.host.clone()).expect("a name");
+        let connector = TlsConnector::from(std::sync::Arc::new(self.tls.clone()));
+        let Ok(stream) = connector.connect(name, stream).await else { return String::new() };
+        let (_, session) = stream.get_ref();
+        let leaf =
+            session.peer_certificates().and_then(|chain| chain.first()).expect("a certificate");
+        let (_, leaf) = x509_parser::parse_x509_certificate(leaf).expect("X.509");
+        hex::encode(leaf.raw_serial())
+    }
+
     fn url(&self, path: &str, query: &str) -> String {
         let query = if query.is_empty() { String::new() } else { format!("?{query}") };
         format!("https://{}{path}{query}", self.host())
