@@ -362,7 +362,10 @@ impl Client {
             return String::new();
         };
         let name = ServerName::try_from(self.host.clone()).expect("a name");
-        let connector = TlsConnector::from(std::sync::Arc::new(self.tls.clone()));
+        // A session that is taken up again shows the certificate of its beginning.
+        let mut tls = self.tls.clone();
+        tls.resumption = rustls::client::Resumption::disabled();
+        let connector = TlsConnector::from(std::sync::Arc::new(tls));
         let Ok(stream) = connector.connect(name, stream).await else { return String::new() };
         let (_, session) = stream.get_ref();
         let leaf =
