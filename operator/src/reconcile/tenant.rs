@@ -210,8 +210,14 @@ async fn apply(
     let live = watch::find(&stores.service_accounts, at, &names.main());
     wrote(applier.apply(service_account, live, Mark::Owner).await?.1);
     let live = watch::find(&stores.claims, at, &names.data());
-    // A volume that can't grow holds up nothing else.
-    let grown = apply_claim(&applier, claim, live).await;
+    let ours = live
+        .as_ref()
+        .is_some_and(|live| ownership::check("", &live.metadata, tenant, Mark::Label).is_ok());
+    // Our volume that can't grow holds up nothing else; without one of ours no pod may start.
+    let grown = match apply_claim(&applier, claim, live).await {
+        Err(failure) if !ours => return Err(failure),
+        outcome => outcome,
+    };
     wrote(applier.apply(authority, found.authority, Mark::Owner).await?.1);
     let live = watch::find(&stores.config_maps, at, &names.ca());
     wrote(applier.apply(ca, live, Mark::Owner).await?.1);
