@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use coffer_crds::condition::Reason;
+use coffer_crds::condition::{ConditionType, Reason};
 use coffer_crds::tenant::TenantStatus;
 use coffer_crds::{API_VERSION, Tenant};
 use jiff::Timestamp;
@@ -47,6 +47,8 @@ struct Applied {
     pod: Option<Pod>,
     /// Versions of the Secrets that the pod mounts.
     secrets: String,
+    /// Why the volume doesn't grow, where it should.
+    growth: Option<Failure>,
 }
 
 /// Reconciles a Tenant and writes its status.
@@ -60,8 +62,14 @@ pub(super) async fn reconcile(tenant: &Tenant, context: &Context) -> Result<Acti
     }
     match Box::pin(steps(tenant, context)).await {
         Ok((status, outcome, pause)) => {
+            let stalled = status::holds(
+                status.conditions.as_deref().unwrap_or_default(),
+                ConditionType::Stalled,
+            );
             write_status(tenant, status, &outcome, context).await?;
-            context.memory.fine(&uid);
+            if !stalled {
+                context.memory.fine(&uid);
+            }
             Ok(Action::requeue(pause))
         }
         Err(failure) => {
@@ -129,7 +137,17 @@ async fn steps(
     let (outcome, pause) = prove(tenant, &valid, &material, &applied, context).await?;
     let ready = i32::from(outcome.state == State::Ready);
     let generation = tenant.metadata.generation;
-    let conditions = conditions(tenant, &outcome);
+    let mut conditions = conditions(tenant, &outcome);
+    let mut pause = pause;
+    if let Some(failure) = &applied.growth {
+        // It serves, but isn't what was asked for: Ready and Stalled are both true.
+        let message =
+            format!("spec.storage.embedded.size: {failure}; let the StorageClass allow expansion");
+        let failure = Outcome::new(State::Stalled, Reason::VolumeNotGrown, message);
+        context.health.metrics.failed(KIND, failure.reason.as_str());
+        status::overlay(&mut conditions, tenant.status.as_ref(), &failure, now());
+        pause = pause.max(context.memory.backoff(&valid.uid, rand::random())).max(context.poll);
+    }
     let status =
         status::status(&valid, &material, &context.settings, ready, conditions, generation);
     let pause = pause.min(until_renewal(&valid, &material));
@@ -272,8 +290,8 @@ async fn apply(
         )
         .await;
     }
-    wrote(grown?);
-    Ok(Applied { workload, service, pod, secrets })
+    let growth = grown.map(wrote).err();
+    Ok(Applied { workload, service, pod, secrets, growth })
 }
 
 /// Applies the claim, which may only grow, and only once it has its volume.
@@ -449,19 +467,17 @@ async fn write_status(
     let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
     patch_status(&namespace, &name, tenant.metadata.uid.as_deref(), &status, context).await?;
     context.health.metrics.wrote(KIND);
-    let reason = old.conditions.iter().flatten().next().map(|condition| condition.reason.clone());
-    if reason.as_deref() != Some(outcome.reason.as_str()) {
-        info!(reason = outcome.reason.as_str(), why = outcome.message, "now");
-        let kind = match outcome.state {
-            State::Stalled => Weight::Warning,
-            State::Ready | State::Reconciling | State::AtRest
-                if outcome.reason == Reason::PodFailing =>
-            {
-                Weight::Warning
-            }
-            State::Ready | State::Reconciling | State::AtRest => Weight::Normal,
-        };
-        publish(tenant, kind, outcome.reason.as_str(), &outcome.message, context).await;
+    let before = status::told(old.conditions.as_deref().unwrap_or_default());
+    for (reason, message) in status::told(status.conditions.as_deref().unwrap_or_default()) {
+        if before.iter().any(|(known, _)| *known == reason) {
+            continue;
+        }
+        info!(reason, why = message, "now");
+        let good = outcome.state != State::Stalled
+            && outcome.reason != Reason::PodFailing
+            && reason == outcome.reason.as_str();
+        let weight = if good { Weight::Normal } else { Weight::Warning };
+        publish(tenant, weight, reason, message, context).await;
     }
     Ok(())
 }

@@ -184,6 +184,43 @@ pub fn conditions(
     .collect()
 }
 
+/// Puts one more failure over conditions that may otherwise be ready.
+pub fn overlay(
+    conditions: &mut [Condition],
+    old: Option<&TenantStatus>,
+    failure: &Outcome,
+    now: Timestamp,
+) {
+    let old = old.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let generation = conditions.first().and_then(|condition| condition.observed_generation);
+    let failed = self::conditions(old, failure, generation, now);
+    for condition in
+        conditions.iter_mut().filter(|condition| condition.type_ == ConditionType::Stalled.as_str())
+    {
+        if let Some(failed) = failed.iter().find(|failed| failed.type_ == condition.type_) {
+            condition.clone_from(failed);
+        }
+    }
+}
+
+/// Whether a condition is true.
+pub fn holds(conditions: &[Condition], kind: ConditionType) -> bool {
+    conditions
+        .iter()
+        .any(|condition| condition.type_ == kind.as_str() && condition.status == "True")
+}
+
+/// The different reasons that conditions give, each with its message.
+pub fn told(conditions: &[Condition]) -> Vec<(&str, &str)> {
+    let mut told: Vec<(&str, &str)> = Vec::new();
+    for condition in conditions {
+        if told.iter().all(|(reason, _)| *reason != condition.reason) {
+            told.push((&condition.reason, &condition.message));
+        }
+    }
+    told
+}
+
 /// The whole status of a Tenant whose objects were applied.
 pub fn status(
     tenant: &ValidTenant,

@@ -98,6 +98,10 @@ impl Cluster {
         state.objects.insert(name.to_owned(), object);
     }
 
+    pub(crate) fn set(&self, name: &str, object: Value) {
+        self.state.lock().unwrap().objects.insert(name.to_owned(), object);
+    }
+
     pub(crate) fn refuse(&self, request: &str, code: u16, message: &str) {
         self.state.lock().unwrap().refusals.insert(request.to_owned(), (code, message.to_owned()));
     }

@@ -137,6 +137,28 @@ async fn a_kept_claim_of_the_same_name_is_adopted() {
 }
 
 #[tokio::test]
+async fn a_volume_that_cannot_grow_holds_up_nothing_else() {
+    let cluster = Cluster::start();
+    run(&cluster, &tenant()).await;
+    let mut claim = cluster.object("persistentvolumeclaims/photos-data").unwrap();
+    claim["status"] = json!({"phase": "Bound"});
+    cluster.set("persistentvolumeclaims/photos-data", claim);
+    cluster.fill_stores();
+    cluster.refuse(
+        "APPLY persistentvolumeclaims/photos-data",
+        403,
+        "only dynamically provisioned pvc can be resized",
+    );
+    let mut changed = tenant();
+    changed["spec"]["storage"]["embedded"]["size"] = json!("2Gi");
+    changed["spec"]["image"] = json!("coffer:2");
+    let requests = run(&cluster, &changed).await;
+    assert!(requests.contains(&"APPLY statefulsets/photos".to_owned()), "{requests:?}");
+    assert_eq!(cluster.condition("Reconciling"), ("True".to_owned(), "Starting".to_owned()));
+    assert_eq!(cluster.condition("Stalled"), ("True".to_owned(), "VolumeNotGrown".to_owned()));
+}
+
+#[tokio::test]
 async fn a_change_is_applied_with_the_known_uid() {
     let cluster = Cluster::start();
     run(&cluster, &tenant()).await;
