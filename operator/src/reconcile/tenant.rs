@@ -128,17 +128,20 @@ async fn steps(
     let metrics = &context.health.metrics;
     metrics.certificate(&valid.namespace, &valid.name, material.server_facts.not_after);
     let objects = build(&valid, &material);
-    let applied = Box::pin(apply(&valid, &objects, found, context)).await?;
+    let applied = Box::pin(apply(&valid, &objects, found, Cause::of(tenant), context)).await?;
     if !material.made.is_empty() {
         let what = material.made.join(", ");
         info!(what, "made");
         publish(tenant, Weight::Normal, "Issued", &what, context).await;
     }
     let (outcome, pause) = prove(tenant, &valid, &material, &applied, context).await?;
-    let ready = i32::from(outcome.state == State::Ready);
     let generation = tenant.metadata.generation;
     let mut conditions = conditions(tenant, &outcome);
     let mut pause = pause;
+    if status::roll_reason(&applied.workload, &objects.workload).is_some() {
+        // Its turn comes after another Tenant's.
+        pause = pause.min(context.poll);
+    }
     if let Some(failure) = &applied.growth {
         // It serves, but isn't what was asked for: Ready and Stalled are both true.
         let message =
@@ -148,10 +151,32 @@ async fn steps(
         status::overlay(&mut conditions, tenant.status.as_ref(), &failure, now());
         pause = pause.max(context.memory.backoff(&valid.uid, rand::random())).max(context.poll);
     }
-    let status =
-        status::status(&valid, &material, &context.settings, ready, conditions, generation);
+    let status = status::status(
+        &valid,
+        &material,
+        &context.settings,
+        &applied.workload,
+        conditions,
+        generation,
+    );
     let pause = pause.min(until_renewal(&valid, &material));
     Ok((status, outcome, pause))
+}
+
+/// Why objects may differ from what was built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// The spec was changed.
+    Spec,
+    /// The spec is as it was: this operator builds otherwise, or something was changed by another hand.
+    Operator,
+}
+
+impl Cause {
+    fn of(tenant: &Tenant) -> Self {
+        let seen = tenant.status.as_ref().and_then(|status| status.observed_generation);
+        if seen == tenant.metadata.generation { Self::Operator } else { Self::Spec }
+    }
 }
 
 /// The Secrets of a Tenant, as objects.
@@ -201,6 +226,7 @@ async fn apply(
     tenant: &ValidTenant,
     built: &Objects,
     found: Secrets,
+    cause: Cause,
     context: &Context,
 ) -> Result<Applied, Failure> {
     let Objects {
@@ -276,7 +302,20 @@ async fn apply(
 
     let live = watch::find(&stores.workloads, at, &names.main());
     let why = live.as_ref().and_then(|live| status::roll_reason(live, workload));
-    let (workload, done) = Box::pin(applier.apply(workload, live, Mark::Owner)).await?;
+    let (workload, done, why) = match live {
+        // The spec is as it was: the roll is for the operator's own sake, and waits for that of another Tenant.
+        Some(live)
+            if why.is_some()
+                && cause == Cause::Operator
+                && !context.memory.may_roll(&tenant.uid) =>
+        {
+            (live, Done::Unchanged, None)
+        }
+        live => {
+            let (workload, done) = Box::pin(applier.apply(workload, live, Mark::Owner)).await?;
+            (workload, done, why)
+        }
+    };
     wrote(done);
     if let Some(why) = why {
         info!(why, "the pod is replaced");
@@ -391,7 +430,12 @@ async fn prove(
     let rest =
         if context.secret_namespaces.contains(&valid.namespace) { REST } else { context.poll };
     let pod = match status::pod_state(valid, &applied.workload, applied.pod.as_ref()) {
-        PodState::NotReady(outcome) => return Ok((outcome, rest)),
+        PodState::NotReady(outcome) => {
+            if outcome.state == State::AtRest {
+                context.memory.end_roll(&valid.uid);
+            }
+            return Ok((outcome, rest));
+        }
         PodState::Ready { uid } => uid,
     };
     let proof =

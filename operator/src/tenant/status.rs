@@ -226,7 +226,7 @@ pub fn status(
     tenant: &ValidTenant,
     material: &Material,
     settings: &Settings,
-    ready_pods: i32,
+    workload: &StatefulSet,
     conditions: Vec<Condition>,
     generation: Option<i64>,
 ) -> TenantStatus {
@@ -234,8 +234,10 @@ pub fn status(
         observed_generation: generation,
         conditions: Some(conditions),
         endpoint: Some(format!("https://{}", tenant.service_host(settings))),
-        replicas: Some(ready_pods),
-        version: Some(tenant.image.clone()),
+        replicas: Some(
+            workload.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default(),
+        ),
+        version: image(workload),
         certificate: Some(CertificateStatus {
             not_after: Some(material.server_facts.not_after.to_string()),
             serial: Some(material.server_facts.serial.clone()),
@@ -244,6 +246,11 @@ pub fn status(
         root_credentials_secret: Some(tenant.root_secret_name()),
         ca_config_map: Some(tenant.names().ca()),
     }
+}
+
+fn image(workload: &StatefulSet) -> Option<String> {
+    let pod = workload.spec.as_ref()?.template.spec.as_ref()?;
+    pod.containers.first()?.image.clone()
 }
 
 /// Which part of the pod's template differs, as a sentence; none where the pod stays.

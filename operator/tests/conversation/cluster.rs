@@ -62,7 +62,7 @@ impl Cluster {
             }
         });
         let client = Client::new(service, "shop");
-        let context = Mutex::new(context(&client, &BTreeMap::new()));
+        let context = Mutex::new(context(&client, &BTreeMap::new(), Settings::example()));
         Self { state, client, context }
     }
 
@@ -76,8 +76,15 @@ impl Cluster {
 
     /// A new process that has seen everything there is.
     pub(crate) fn fill_stores(&self) {
+        let image = Settings::example().image;
+        self.fill_stores_for(&image.unwrap());
+    }
+
+    /// The same with another image of the operator's own.
+    pub(crate) fn fill_stores_for(&self, image: &str) {
         let objects = self.state.lock().unwrap().objects.clone();
-        *self.context.lock().unwrap() = context(&self.client, &objects);
+        let settings = Settings { image: Some(image.to_owned()), ..Settings::example() };
+        *self.context.lock().unwrap() = context(&self.client, &objects, settings);
     }
 
     pub(crate) fn take_requests(&self) -> Vec<String> {
@@ -242,10 +249,10 @@ fn failure(code: u16, reason: &str, message: &str) -> (u16, Value) {
 }
 
 /// An operator that has seen `objects`.
-fn context(client: &Client, objects: &BTreeMap<String, Value>) -> Arc<Context> {
+fn context(client: &Client, objects: &BTreeMap<String, Value>, settings: Settings) -> Arc<Context> {
     Arc::new(Context {
         client: client.clone(),
-        settings: Settings::example(),
+        settings,
         stores: Stores {
             service_accounts: store(objects, "serviceaccounts"),
             claims: store(objects, "persistentvolumeclaims"),

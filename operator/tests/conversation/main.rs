@@ -159,6 +159,29 @@ async fn a_volume_that_cannot_grow_holds_up_nothing_else() {
 }
 
 #[tokio::test]
+async fn an_upgraded_operator_rolls_tenants_one_by_one() {
+    let cluster = Cluster::start();
+    let mut other = tenant();
+    other["metadata"]["name"] = json!("videos");
+    other["metadata"]["uid"] = json!("u-2");
+    run(&cluster, &tenant()).await;
+    run(&cluster, &other).await;
+    cluster.fill_stores_for("coffer:next");
+    let seen = |mut tenant: Value| {
+        tenant["status"] = json!({"observedGeneration": 3});
+        tenant
+    };
+    let first = run(&cluster, &seen(tenant())).await;
+    let second = run(&cluster, &seen(other.clone())).await;
+    assert!(first.contains(&"APPLY statefulsets/photos".to_owned()), "{first:?}");
+    assert!(!second.contains(&"APPLY statefulsets/videos".to_owned()), "{second:?}");
+    // A change that a person asks for doesn't wait.
+    other["metadata"]["generation"] = json!(4);
+    let asked = run(&cluster, &seen(other)).await;
+    assert!(asked.contains(&"APPLY statefulsets/videos".to_owned()), "{asked:?}");
+}
+
+#[tokio::test]
 async fn a_change_is_applied_with_the_known_uid() {
     let cluster = Cluster::start();
     run(&cluster, &tenant()).await;
