@@ -12,3 +12,4 @@
 
 pub mod server;
 pub mod clients;
+pub mod cluster;
