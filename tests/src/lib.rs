@@ -10,5 +10,7 @@
     reason = "a part of a test ends the test when it fails"
 )]
 
+pub mod identity;
 pub mod server;
+pub mod stored;
 pub mod clients;
