@@ -150,8 +150,8 @@ async fn a_copy_takes_over_or_replaces() {
             "PUT /other/copy",
             &[("x-amz-copy-source", "arn:aws:s3:us-east-1:123456789012:accesspoint/ap/object/k")],
             "",
-            501,
-            "NotImplemented",
+            400,
+            "InvalidArgument",
         ),
     ];
     refuses(&server, rows).await;

@@ -27,13 +27,18 @@ fn texts_of(document: &str, element: &str) -> Vec<String> {
                 found.push(std::mem::take(&mut text));
             }
             Event::Text(part) if inside => text.push_str(&part.decode().unwrap()),
-            Event::GeneralRef(reference) if inside => match reference.resolve_char_ref().unwrap() {
-                Some(char) => text.push(char),
-                None => text.push_str(
-                    quick_xml::escape::resolve_predefined_entity(&reference.decode().unwrap())
-                        .unwrap(),
-                ),
-            },
+            Event::GeneralRef(reference) if inside => {
+                let name = reference.decode().unwrap();
+                match name.strip_prefix("#x") {
+                    // Leniently: XML forbids references to most controls, but there is no other form for them.
+                    Some(digits) => {
+                        text.push(char::from_u32(u32::from_str_radix(digits, 16).unwrap()).unwrap())
+                    }
+                    None => {
+                        text.push_str(quick_xml::escape::resolve_predefined_entity(&name).unwrap())
+                    }
+                }
+            }
             Event::Eof => return found,
             _ => {}
         }

@@ -2,7 +2,7 @@
 
 use coffer_tests::stored::Stored;
 
-use crate::claim::{answers, refuses, send, server};
+use crate::claim::{answers, assert_answer, refuses, send, server};
 
 #[tokio::test]
 async fn a_range_is_what_it_says_or_refused() {
@@ -20,6 +20,7 @@ async fn a_range_is_what_it_says_or_refused() {
         ("bytes=0-100", 206, "hello world", "bytes 0-10/11"),
         ("bytes=10-10", 206, "d", "bytes 10-10/11"),
         ("bytes=0-18446744073709551615", 206, "hello world", "bytes 0-10/11"),
+        ("bytes=18446744073709551616-", 416, "", "bytes */11"),
         ("bytes=11-", 416, "", "bytes */11"),
         ("bytes=11-20", 416, "", "bytes */11"),
         ("bytes=-0", 416, "", "bytes */11"),
@@ -34,7 +35,7 @@ async fn a_range_is_what_it_says_or_refused() {
         if status == 206 {
             assert_eq!(answer.text(), body, "{range}");
         } else {
-            assert_eq!(answer.code(), "InvalidRange", "{range}");
+            assert_answer(range, &answer, 416, "InvalidRange");
         }
         let head = send(client, "HEAD /photos/k", &[("range", range)], "").await;
         assert_eq!(head.status.as_u16(), status, "{range}");
@@ -48,7 +49,7 @@ async fn a_range_is_what_it_says_or_refused() {
         "bytes",
         "items=0-1",
         "bytes=0-1,3-4",
-        "bytes=18446744073709551616-",
+        "bytes=1-a",
         "bytes=+1-2",
         "bytes=1 -2",
     ] {

@@ -448,7 +448,12 @@ impl Client {
         headers: HeaderMap,
         body: impl Into<Bytes>,
     ) -> Result<Answer, hyper_util::client::legacy::Error> {
-        let mut request = Request::new(Full::new(body.into()));
+        let (mut headers, body) = (headers, body.into());
+        // Of an empty body the HTTP library says nothing, and S3 wants to hear of it.
+        if body.is_empty() && matches!(method, "PUT" | "POST") {
+            headers.entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
+        }
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::from_str(method).expect("a method");
         *request.uri_mut() = self.url(path, query).parse().expect("a URL");
         *request.headers_mut() = headers;
