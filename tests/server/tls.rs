@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use coffer_signature::{AccessKeyId, Credentials, SecretKey};
 use coffer_tests::identity;
-use coffer_tests::server::{ACCESS_KEY, Client, SECRET_KEY, Server};
+use coffer_tests::server::{ACCESS_KEY, SECRET_KEY, Server};
 
 use crate::claim::{send, server, server_with};
 
@@ -77,7 +77,7 @@ async fn a_new_certificate_is_served_within_a_second_and_no_request_fails() {
             let (kept, address, ca) = (server.client().clone(), server.address(), server.ca());
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
-                    let client = if n % 2 == 0 { kept.clone() } else { Client::new(address, &ca) };
+                    let client = if n % 2 == 0 { kept.clone() } else { kept.reconnecting() };
                     let answer = client
                         .try_send("GET", "/photos/k", "", &[], "")
                         .await

@@ -14,3 +14,4 @@ pub mod identity;
 pub mod server;
 pub mod stored;
 pub mod clients;
+pub mod cluster;

@@ -81,7 +81,8 @@ impl Server {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let client = Client::new(address, &folder.path().join("ca.crt"));
+        let ca = std::fs::read(folder.path().join("ca.crt")).expect("a CA");
+        let client = Client::new("localhost", address.port(), &ca, credentials());
         let mut server = Self { folder, address, settings, process: None, client };
         server.launch().await;
         server
@@ -189,10 +190,14 @@ impl Server {
         self.address
     }
 
-    /// Waits for the end of a process that ends by itself.
-    pub fn wait(&mut self) {
-        let mut process = self.process.take().expect("it runs");
-        process.wait().expect("it is gone");
+    /// Whether the process has ended by itself; then another can be launched.
+    pub fn has_ended(&mut self) -> bool {
+        let Some(process) = &mut self.process else { return true };
+        let ended = process.try_wait().expect("a process").is_some();
+        if ended {
+            self.process = None;
+        }
+        ended
     }
 
     /// Asserts that the log holds neither the secret key nor any signature: a signature is 64 hexadecimal digits, and so is
@@ -315,21 +320,31 @@ fn http(
 /// An HTTP client for one server, which trusts its certificate and signs by `coffer-signature`.
 #[derive(Debug, Clone)]
 pub struct Client {
-    address: SocketAddr,
+    host: String,
+    port: u16,
     tls: ClientConfig,
     http: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
     /// What it signs with.
     pub credentials: Credentials,
 }
 
+/// The root credentials of every test's server.
+fn credentials() -> Credentials {
+    Credentials {
+        access_key_id: AccessKeyId::from_str(ACCESS_KEY).expect("a key"),
+        secret_key: SecretKey::new(SECRET_KEY.to_owned()),
+        session_token: None,
+    }
+}
+
 impl Client {
-    /// A client of the server at `address` with this certificate.
+    /// A client of the server `host`, which has a certificate of these roots (PEM).
     ///
     /// # Panics
-    /// When the certificate can't be read.
-    pub fn new(address: SocketAddr, ca: &Path) -> Self {
+    /// When the roots can't be read.
+    pub fn new(host: &str, port: u16, roots_pem: &[u8], credentials: Credentials) -> Self {
         let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(ca).expect("a certificate") {
+        for certificate in CertificateDer::pem_slice_iter(roots_pem) {
             roots.add(certificate.expect("a certificate")).expect("a root");
         }
         let provider = rustls::crypto::aws_lc_rs::default_provider();
@@ -339,12 +354,35 @@ impl Client {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let http = http(&tls, Version::Http1);
-        let credentials = Credentials {
-            access_key_id: AccessKeyId::from_str(ACCESS_KEY).expect("a key"),
-            secret_key: SecretKey::new(SECRET_KEY.to_owned()),
-            session_token: None,
+        Self { host: host.to_owned(), port, tls, http, credentials }
+    }
+
+    /// The same client without its connections: the next request makes a new one.
+    #[must_use]
+    pub fn reconnecting(&self) -> Self {
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(self.tls.clone())
+            .https_only()
+            .enable_http1()
+            .build();
+        let http =
+            HyperClient::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        Self { http, ..self.clone() }
+    }
+
+    /// The serial number of the certificate that a new connection meets, in lower-case hexadecimal; empty when there is none.
+    pub async fn served_serial(&self) -> String {
+        let Ok(stream) = TcpStream::connect((self.host.as_str(), self.port)).await else {
+            return String::new();
         };
-        Self { address, tls, http, credentials }
+        let name = ServerName::try_from(self.host.clone()).expect("a name");
+        let connector = TlsConnector::from(std::sync::Arc::new(self.tls.clone()));
+        let Ok(stream) = connector.connect(name, stream).await else { return String::new() };
+        let (_, session) = stream.get_ref();
+        let leaf =
+            session.peer_certificates().and_then(|chain| chain.first()).expect("a certificate");
+        let (_, leaf) = x509_parser::parse_x509_certificate(leaf).expect("X.509");
+        hex::encode(leaf.raw_serial())
     }
 
     /// The same client, over HTTP/2.
@@ -355,12 +393,13 @@ impl Client {
 
     fn url(&self, path: &str, query: &str) -> String {
         let query = if query.is_empty() { String::new() } else { format!("?{query}") };
-        format!("https://localhost:{}{path}{query}", self.address.port())
+        format!("https://{}{path}{query}", self.host())
     }
 
     /// `Host`, as this client sends it.
     pub fn host(&self) -> String {
-        format!("localhost:{}", self.address.port())
+        // As every client writes it: the usual port isn't named.
+        if self.port == 443 { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
     }
 
     /// What signs its requests.
@@ -471,10 +510,11 @@ impl Client {
     /// # Panics
     /// When there is none.
     pub async fn connect(&self) -> TlsStream<TcpStream> {
-        let stream = TcpStream::connect(self.address).await.expect("a connection");
+        let stream =
+            TcpStream::connect((self.host.as_str(), self.port)).await.expect("a connection");
         let mut tls = self.tls.clone();
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let name = ServerName::try_from("localhost").expect("a name");
+        let name = ServerName::try_from(self.host.clone()).expect("a name");
         TlsConnector::from(std::sync::Arc::new(tls)).connect(name, stream).await.expect("TLS")
     }
 

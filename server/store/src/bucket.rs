@@ -123,7 +123,6 @@ impl Store {
                 Committed::Conflict => {}
             }
         }
-        self.inner.garbage.notify_one();
         Ok(())
     }
 

@@ -160,8 +160,15 @@ impl Store {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
+        let makes_garbage =
+            batch.adds.iter().any(|(counter, n)| counter == key::GARBAGE_COUNT && *n > 0);
         match self.inner.index.commit(batch).await {
-            Ok(()) => Ok(Committed::Done),
+            Ok(()) => {
+                if makes_garbage {
+                    self.inner.garbage.notify_one();
+                }
+                Ok(Committed::Done)
+            }
             Err(CommitError::Conflict) => Ok(Committed::Conflict),
             Err(CommitError::Failed(cause)) => Err(cause),
         }

@@ -244,7 +244,6 @@ impl Store {
                 Committed::Conflict => {}
             }
         }
-        self.inner.garbage.notify_one();
         Ok(record.part)
     }
 
@@ -362,7 +361,6 @@ impl Store {
                 Committed::Conflict => self.still_there(bucket).await?,
             }
         };
-        self.inner.garbage.notify_one();
         Ok(object)
     }
 
@@ -387,7 +385,6 @@ impl Store {
             Committed::Done => {}
             Committed::Conflict => return Err(StoreError::NoSuchUpload),
         }
-        self.inner.garbage.notify_one();
         Ok(())
     }
 

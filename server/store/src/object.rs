@@ -288,7 +288,6 @@ impl Store {
                 Committed::Conflict => self.still_there(bucket).await?,
             }
         }
-        self.inner.garbage.notify_one();
         Ok(Object::new(bucket, key.clone(), record))
     }
 
@@ -393,7 +392,6 @@ impl Store {
                 }
             }
         }
-        self.inner.garbage.notify_one();
         Ok(answers)
     }
 

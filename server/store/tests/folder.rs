@@ -175,6 +175,25 @@ async fn concurrent_writers_of_one_key_leave_exact_counters() {
     assert_eq!(store.sweep(std::time::Duration::ZERO, later).await.unwrap().removed, 0);
 }
 
+#[tokio::test]
+async fn a_deleted_blob_goes_soon_and_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(settings(folder.path())).await.unwrap();
+    store.create_bucket(&bucket(), "r", Timestamp::UNIX_EPOCH).await.unwrap();
+    put(&store, "a", 100_000).await.unwrap();
+    let (none, now) = (&Precondition::NONE, Timestamp::from_second(10_000_000_000).unwrap());
+    store.delete_object(&bucket(), &key("a"), none, now).await.unwrap();
+    // Sooner than the worker looks without being woken.
+    tokio::time::timeout(std::time::Duration::from_secs(5), async {
+        while store.health().await.garbage > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(store.sweep(std::time::Duration::ZERO, now).await.unwrap().seen, 0);
+}
+
 /// Makes the folder that is kept under `tests/format_1`. Run it once for each new format, never again; the journal's
 /// zeros beyond its end were cut off.
 #[tokio::test]

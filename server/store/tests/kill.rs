@@ -14,7 +14,7 @@
 
 use std::{
     collections::BTreeMap,
-    env,
+    env, fs,
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Stdio},
@@ -24,7 +24,7 @@ use std::{
 use bytes::Bytes;
 use coffer_store::{
     BucketName, Content, Entry, ListQuery, ObjectAttributes, ObjectKey, PartAttributes,
-    Precondition, Settings, Start, Store, UploadAttributes, UploadEntry, UploadQuery,
+    Precondition, Settings, Start, Store, StoreError, UploadAttributes, UploadEntry, UploadQuery,
 };
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
@@ -34,6 +34,8 @@ const WRITERS: u32 = 24;
 const KEYS: u32 = 6;
 const FOLDER: &str = "COFFER_STORE_KILL_FOLDER";
 const SEED: &str = "COFFER_STORE_KILL_SEED";
+/// After so many steps a writer ends.
+const STEPS: &str = "COFFER_STORE_KILL_STEPS";
 
 fn rounds() -> u64 {
     env::var("COFFER_STORE_KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12)
@@ -98,7 +100,8 @@ fn child_writes_until_killed() {
 async fn write(store: Store, writer: u32, seed: u64) {
     let mut random = StdRng::seed_from_u64(seed * 1000 + u64::from(writer));
     let bucket = bucket();
-    for step in 0_u64.. {
+    let steps = env::var(STEPS).ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
+    for step in 0..steps {
         let serial = seed * 1_000_000_000 + u64::from(writer) * 1_000_000 + step;
         let now = Timestamp::from_microsecond(
             1_700_000_000_000_000 + i64::try_from(serial % 1_000_000_000).unwrap(),
@@ -162,8 +165,27 @@ async fn write(store: Store, writer: u32, seed: u64) {
 /// For each key, what it may hold: what was last acknowledged, and what was tried since.
 type Expected = BTreeMap<String, Vec<State>>;
 
-fn run_child(folder: &Path, seed: u64, life: Duration, expected: &mut Expected) -> usize {
-    let mut child = Command::new(env::current_exe().unwrap())
+/// Who ends a child, and when.
+enum End {
+    /// This test, after so long.
+    Time(Duration),
+    /// The kernel, at the n-th such call of a thread, by `strace`; or the child itself.
+    Call(&'static str, u32),
+}
+
+fn run_child(folder: &Path, seed: u64, end: &End, expected: &mut Expected) -> usize {
+    let this = env::current_exe().unwrap();
+    let mut command = match end {
+        End::Time(_) => Command::new(this),
+        End::Call(call, n) => {
+            let mut command = Command::new("strace");
+            command.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={call}"));
+            command.arg("-e").arg(format!("inject={call}:signal=SIGKILL:when={n}"));
+            command.arg(this).env(STEPS, "12");
+            command
+        }
+    };
+    let mut child = command
         .args(["child_writes_until_killed", "--ignored", "--nocapture", "--test-threads=1"])
         .env(FOLDER, folder)
         .env(SEED, seed.to_string())
@@ -183,12 +205,14 @@ fn run_child(folder: &Path, seed: u64, life: Duration, expected: &mut Expected) 
         }
         all
     });
-    // Every fourth child is killed while it opens the store.
-    if seed % 4 != 3 {
-        is_ready.recv_timeout(Duration::from_mins(1)).expect("the child opens the store");
+    if let End::Time(life) = end {
+        // Every fourth child is killed while it opens the store.
+        if seed % 4 != 3 {
+            is_ready.recv_timeout(Duration::from_mins(1)).expect("the child opens the store");
+        }
+        std::thread::sleep(if seed % 4 == 3 { *life / 20 } else { *life });
+        child.kill().unwrap();
     }
-    std::thread::sleep(if seed % 4 == 3 { life / 20 } else { life });
-    child.kill().unwrap();
     child.wait().unwrap();
     let mut acknowledged = 0;
     for line in reader.join().unwrap() {
@@ -218,11 +242,16 @@ async fn check(folder: &Path, expected: &mut Expected) {
     let store = Store::open(settings(folder)).await.unwrap();
     let bucket = bucket();
     let later = Timestamp::from_second(10_000_000_000).unwrap();
+    if let Err(cause) = store.bucket(&bucket).await {
+        assert!(matches!(cause, StoreError::NoSuchBucket), "{cause}");
+        assert!(expected.is_empty(), "the bucket was acknowledged");
+        return store.close().await;
+    }
     let (mut objects, mut bytes) = (0, 0);
     for (key, states) in expected.iter_mut() {
         let object_key: ObjectKey = key.parse().unwrap();
         let found = match store.object(&bucket, &object_key).await {
-            Err(coffer_store::StoreError::NoSuchKey) => None,
+            Err(StoreError::NoSuchKey) => None,
             Err(cause) => panic!("{key}: {cause}"),
             Ok(object) => {
                 let reader = store.read(&object, 0..object.size()).await.unwrap();
@@ -311,10 +340,49 @@ fn killed_at_random_it_keeps_what_it_acknowledged() {
     let mut acknowledged = 0;
     for seed in 0..rounds() {
         let life = Duration::from_millis(random.random_range(1..700));
-        acknowledged += run_child(folder.path(), seed, life, &mut expected);
+        acknowledged += run_child(folder.path(), seed, &End::Time(life), &mut expected);
         runtime.block_on(check(folder.path(), &mut expected));
     }
     runtime.block_on(empty_out(folder.path(), &expected));
     println!("{} rounds, {acknowledged} writes acknowledged", rounds());
     assert!(acknowledged > 100, "the child wrote next to nothing: {acknowledged}");
+}
+
+#[test]
+#[ignore = "needs strace, and some minutes"]
+fn killed_at_every_nth_call_it_keeps_what_it_acknowledged() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut expected = Expected::new();
+    let (mut points, mut acknowledged) = (0, 0);
+    let calls = [
+        ("write", 40),
+        ("writev", 20),
+        ("fdatasync", 40),
+        ("fsync", 20),
+        ("openat", 60),
+        ("unlink", 8),
+        ("rename", 8),
+        ("ftruncate", 6),
+        ("fallocate", 6),
+        ("mkdir", 6),
+    ];
+    for (call, most) in calls {
+        for n in 1..=most {
+            points += 1;
+            acknowledged +=
+                run_child(folder.path(), 1000 + points, &End::Call(call, n), &mut expected);
+            if folder.path().join("format").exists() {
+                runtime.block_on(check(folder.path(), &mut expected));
+            }
+            // Now and then from nothing, so that the making of the folder is cut off too.
+            if n % 10 == 0 {
+                fs::remove_dir_all(folder.path()).unwrap();
+                fs::create_dir(folder.path()).unwrap();
+                expected.clear();
+            }
+        }
+    }
+    println!("{points} points, {acknowledged} writes acknowledged");
 }

@@ -4,7 +4,7 @@
 //! the blocking pool; one thread commits.
 
 use std::{
-    fmt, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread::JoinHandle,
@@ -56,6 +56,9 @@ struct Shared {
 impl EmbeddedIndex {
     /// Opens or makes the index. Blocks.
     pub(crate) fn open(folder: &Path, sizes: Sizes) -> Result<Self, fjall::Error> {
+        if !folder.try_exists()? {
+            make(folder, &sizes)?;
+        }
         let engine = Engine::open(folder, &sizes)?;
         let shared = Arc::new(Shared {
             folder: folder.to_owned(),
@@ -115,6 +118,20 @@ impl fmt::Debug for EmbeddedIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EmbeddedIndex").field("folder", &self.shared.folder).finish_non_exhaustive()
     }
+}
+
+/// Makes an empty index. The engine doesn't survive a kill while it makes its folder, so that is done under another name.
+fn make(folder: &Path, sizes: &Sizes) -> Result<(), fjall::Error> {
+    let new = folder.with_extension("new");
+    if new.try_exists()? {
+        fs::remove_dir_all(&new)?;
+    }
+    drop(Engine::open(&new, sizes)?);
+    fs::rename(&new, folder)?;
+    if let Some(parent) = folder.parent() {
+        fs::File::open(parent)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// One opening of the engine.

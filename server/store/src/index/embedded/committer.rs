@@ -30,6 +30,13 @@ const REOPEN_BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duratio
 /// How long a reopened engine may take to write its tables.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a commit may wait for the engine's background work.
+const STALL_LIMIT: Duration = Duration::from_secs(10);
+/// Memtables that wait for their flush, for the next commit to wait too.
+const MAX_SEALED: usize = 2;
+/// Tables that wait for their compaction, for the next commit to wait too.
+const MAX_TABLES: usize = 24;
+
 /// Works until the queue closes.
 pub(super) fn run(shared: &Shared, requests: &Receiver<Request>) {
     while let Ok(first) = requests.recv() {
@@ -94,6 +101,7 @@ fn write(engine: &Engine, group: Group) -> Result<(), fjall::Error> {
     if group.is_empty() {
         return Ok(());
     }
+    wait_for_flushes(engine)?;
     let mut batch = engine.db.batch().durability(Some(PersistMode::SyncData));
     for (space, key, value) in group.into_changes() {
         match value {
@@ -102,6 +110,24 @@ fn write(engine: &Engine, group: Group) -> Result<(), fjall::Error> {
         }
     }
     batch.commit()
+}
+
+/// Waits until the engine's background work has caught up, but not for ever: the engine itself would, within a commit,
+/// and on a full disk its flushes never end.
+fn wait_for_flushes(engine: &Engine) -> Result<(), fjall::Error> {
+    let until = Instant::now() + STALL_LIMIT;
+    while [&engine.records, &engine.contents].iter().any(|keyspace| is_behind(keyspace)) {
+        if Instant::now() >= until {
+            return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+/// One commit can add one sealed memtable and one table to these; the engine stops at 4 and 30.
+fn is_behind(keyspace: &fjall::Keyspace) -> bool {
+    keyspace.sealed_memtable_count() >= MAX_SEALED || keyspace.l0_table_count() >= MAX_TABLES
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,112 @@
+//! The conditions that every resource carries, and the closed list of their reasons.
+
+use std::fmt;
+
+/// The condition types, as kstatus reads them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConditionType {
+    /// The thing itself was tried and works.
+    Ready,
+    /// Work is under way; no one needs to act.
+    Reconciling,
+    /// Nothing more happens until someone changes something; the message says what.
+    Stalled,
+}
+
+impl ConditionType {
+    /// The type's name in `status.conditions`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+        }
+    }
+}
+
+/// Why a condition has its status. The list is closed: alerts and scripts may match on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// A signed request over TLS was answered.
+    Answering,
+    /// Objects are made; the pod isn't ready for the first time yet.
+    Starting,
+    /// The pod is replaced, because its template changed.
+    RollingOut,
+    /// The pod is ready, but the signed request wasn't answered yet.
+    Probing,
+    /// The pod is being made but can't start; the message has Kubernetes's reason.
+    PodFailing,
+    /// `spec.suspend` is true: no pod runs, the data is kept.
+    Suspended,
+    /// The resource is being deleted.
+    Deleting,
+    /// The spec can't be used; the message names the field and the remedy.
+    InvalidSpec,
+    /// What the spec names doesn't exist.
+    ReferenceNotFound,
+    /// What the spec names exists but can't be used (a key is missing or empty).
+    ReferenceInvalid,
+    /// An object of the needed name exists and wasn't made for this resource.
+    NotOwned,
+    /// The certificate authority's Secret can't be read back.
+    AuthorityInvalid,
+    /// The API server refused an object as invalid.
+    Refused,
+    /// The operator lacks a right; the message names verb and object.
+    Forbidden,
+    /// The API server didn't answer; the operator tries again.
+    ApiUnavailable,
+    /// Something inside the operator failed; the operator tries again.
+    Internal,
+}
+
+impl Reason {
+    /// All reasons, for documentation and metrics.
+    pub const ALL: [Self; 16] = [
+        Self::Answering,
+        Self::Starting,
+        Self::RollingOut,
+        Self::Probing,
+        Self::PodFailing,
+        Self::Suspended,
+        Self::Deleting,
+        Self::InvalidSpec,
+        Self::ReferenceNotFound,
+        Self::ReferenceInvalid,
+        Self::NotOwned,
+        Self::AuthorityInvalid,
+        Self::Refused,
+        Self::Forbidden,
+        Self::ApiUnavailable,
+        Self::Internal,
+    ];
+
+    /// The reason's name in `status.conditions[].reason`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answering => "Answering",
+            Self::Starting => "Starting",
+            Self::RollingOut => "RollingOut",
+            Self::Probing => "Probing",
+            Self::PodFailing => "PodFailing",
+            Self::Suspended => "Suspended",
+            Self::Deleting => "Deleting",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::ReferenceNotFound => "ReferenceNotFound",
+            Self::ReferenceInvalid => "ReferenceInvalid",
+            Self::NotOwned => "NotOwned",
+            Self::AuthorityInvalid => "AuthorityInvalid",
+            Self::Refused => "Refused",
+            Self::Forbidden => "Forbidden",
+            Self::ApiUnavailable => "ApiUnavailable",
+            Self::Internal => "Internal",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,22 @@
+//! References from a resource to objects in its own namespace.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// Names a Secret in the resource's own namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRef {
+    /// The Secret's name. It lies in the same namespace as this resource.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+/// Names a Secret of type `kubernetes.io/dockerconfigjson` in the resource's own namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PullSecretRef {
+    /// The Secret's name. It lies in the same namespace as this resource.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+}

@@ -1,0 +1,180 @@
+//! Speaks with a Tenant's server, over TLS that trusts the Tenant's own root and nothing else.
+//!
+//! [`list_buckets`] is the proof behind `Ready`: a signed request that the server answered.
+
+mod sign;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::root_credentials::RootCredentials;
+
+/// How long one request may take, with connecting.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// No answer that is read here is longer.
+const LONGEST_ANSWER: usize = 1024 * 1024;
+
+/// Where a server is and how it is known.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Where to connect to.
+    pub address: SocketAddr,
+    /// The name that the certificate must have, and the request's `Host`.
+    pub host: String,
+    /// The port in the request's `Host`, where it isn't 443.
+    pub port: u16,
+    /// The only roots that are trusted, as PEM text.
+    pub roots: String,
+    /// The region to sign for.
+    pub region: String,
+}
+
+/// Why the proof failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// No connection.
+    #[error("can't connect to {address}")]
+    Connect {
+        /// Where to.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The server isn't who it should be, or speaks no TLS.
+    #[error("the TLS handshake failed")]
+    Tls(#[source] io::Error),
+    /// The roots or the name can't be used.
+    #[error("the tenant's roots or name can't be used for TLS")]
+    Setup(#[from] rustls::Error),
+    /// A certificate isn't readable.
+    #[error("the tenant's roots aren't PEM certificates")]
+    Roots(#[from] rustls::pki_types::pem::Error),
+    /// The name isn't a DNS name or address.
+    #[error("`{0}` isn't a server name")]
+    Name(String),
+    /// The request can't be made.
+    #[error("the request can't be made")]
+    Request(#[from] http::Error),
+    /// A header of the request can't be made.
+    #[error("the request can't be signed")]
+    Sign(#[from] sign::SignError),
+    /// The connection broke.
+    #[error("the connection broke")]
+    Http(#[from] hyper::Error),
+    /// The server answered something else.
+    #[error("the server answered {status}{}", code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default())]
+    Answer {
+        /// The HTTP status.
+        status: StatusCode,
+        /// The S3 error code, where the answer has one.
+        code: Option<String>,
+    },
+    /// No answer in time.
+    #[error("no answer within {} s", PATIENCE.as_secs())]
+    Timeout,
+}
+
+/// Asks for the list of buckets, signed by the root credentials, and is content with 200 alone.
+///
+/// # Errors
+/// [`ProbeError`] says how far it came.
+pub async fn list_buckets(
+    target: &Target,
+    root: &RootCredentials,
+    now: Timestamp,
+) -> Result<(), ProbeError> {
+    let mut headers = HeaderMap::new();
+    let host = match target.port {
+        443 => target.host.clone(),
+        port => format!("{}:{port}", target.host),
+    };
+    sign::get(&host, "/", &mut headers, root, &target.region, now)?;
+    let mut request =
+        Request::builder().method(Method::GET).uri("/").body(Empty::<bytes::Bytes>::new())?;
+    *request.headers_mut() = headers;
+    tokio::time::timeout(PATIENCE, exchange(target, request))
+        .await
+        .map_err(|_elapsed| ProbeError::Timeout)?
+}
+
+async fn exchange(
+    target: &Target,
+    request: Request<Empty<bytes::Bytes>>,
+) -> Result<(), ProbeError> {
+    let refused = |cause| ProbeError::Connect { address: target.address, cause };
+    let tcp = TcpStream::connect(target.address).await.map_err(refused)?;
+    tcp.set_nodelay(true).map_err(refused)?;
+    let name = ServerName::try_from(target.host.clone())
+        .map_err(|_invalid| ProbeError::Name(target.host.clone()))?;
+    let tls = TlsConnector::from(client_config(&target.roots)?)
+        .connect(name, tcp)
+        .await
+        .map_err(ProbeError::Tls)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls)).await?;
+    // It ends with the answer, since the sender is dropped then.
+    let connection = tokio::spawn(connection);
+    let answer = sender.send_request(request).await;
+    drop(sender);
+    let answer = answer?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await;
+    connection.abort();
+    if status == StatusCode::OK {
+        return Ok(());
+    }
+    let code = body.ok().and_then(|body| error_code(&String::from_utf8_lossy(&body.to_bytes())));
+    Err(ProbeError::Answer { status, code })
+}
+
+fn client_config(roots: &str) -> Result<Arc<rustls::ClientConfig>, ProbeError> {
+    let mut store = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(roots.as_bytes()) {
+        store.add(certificate?)?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // Each proof is a full handshake, so that a new certificate is seen.
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+/// The `Code` of an S3 error answer, if it is one of the usual words.
+fn error_code(xml: &str) -> Option<String> {
+    let (_, after) = xml.split_once("<Code>")?;
+    let (code, _) = after.split_once("</Code>")?;
+    let fine = code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    fine.then(|| code.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_code_is_repeated() {
+        for (xml, expected) in [
+            ("<Error><Code>AccessDenied</Code></Error>", Some("AccessDenied".to_owned())),
+            ("<Error><Code>Access\u{1b}[31mDenied</Code></Error>", None),
+            ("<Error></Error>", None),
+            ("not found", None),
+        ] {
+            assert_eq!(error_code(xml), expected, "{xml}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! `coffer-operator`: runs in a cluster, plays without one, prints the resource definitions.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use coffer_crds::definition;
+use coffer_operator::play::{self, check};
+use coffer_operator::run;
+use coffer_operator::settings::Settings;
+
+/// Secure S3 tenants from manifests.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Work in a cluster: reconcile all Tenants.
+    Run(Run),
+    /// Run manifests on this machine, without a cluster.
+    Play(Play),
+    /// Print the `CustomResourceDefinitions`.
+    Crds(Crds),
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
+    /// The image of Tenants that name none: this program's own.
+    #[arg(long, env = "COFFER_IMAGE", value_name = "IMAGE")]
+    image: Option<String>,
+    /// The cluster's DNS domain.
+    #[arg(
+        long,
+        env = "COFFER_CLUSTER_DOMAIN",
+        default_value = "cluster.local",
+        value_name = "DOMAIN"
+    )]
+    cluster_domain: String,
+    /// How long a server that is told to end waits for its open requests, in seconds.
+    #[arg(long, env = "COFFER_DRAIN_SECONDS", default_value_t = 10, value_name = "N")]
+    drain_seconds: u64,
+    /// Where /livez, /readyz and /metrics are, over plain HTTP.
+    #[arg(long, env = "COFFER_HEALTH", default_value = "0.0.0.0:8080", value_name = "ADDR:PORT")]
+    health: SocketAddr,
+    /// The namespace of the Lease by which one of several operators works. Without it there must be only one.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    lease_namespace: Option<String>,
+    /// Who this process is, in the Lease and in events.
+    #[arg(long, env = "POD_NAME", default_value = "coffer-operator", value_name = "NAME")]
+    identity: String,
+    /// Namespaces where this operator may list and watch Secrets (comma list); elsewhere it reads them by name.
+    #[arg(long, env = "COFFER_SECRET_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACE")]
+    secret_namespaces: Vec<String>,
+    /// How often Secrets are read by name, in milliseconds.
+    #[arg(long, env = "COFFER_SECRET_POLL_MILLISECONDS", default_value_t = 3000, value_name = "N")]
+    secret_poll_milliseconds: u64,
+    /// What is logged, as JSON lines: a level, or a list such as `info,kube=debug`.
+    #[arg(long, env = "COFFER_LOG", default_value = "info", value_name = "FILTER")]
+    log: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct Play {
+    /// Files and folders of manifests.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Where data, keys and certificates lie; a second start finds them there.
+    #[arg(long, default_value = "coffer-data", value_name = "DIR")]
+    data: PathBuf,
+    /// Where the first Tenant listens; the next one takes the next port.
+    #[arg(long, default_value = "127.0.0.1:9000", value_name = "ADDR:PORT")]
+    listen: SocketAddr,
+    /// Write AWS_* shell lines there once the Tenant is ready (FILE.NAME for each of several Tenants).
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Only validate: exit code 0 if all is valid, else 1.
+    #[arg(long)]
+    check: bool,
+    /// The server's program. Default: coffer-server beside this program.
+    #[arg(long, env = "COFFER_SERVER", value_name = "FILE")]
+    server: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Crds {
+    /// Write one file for each definition into this folder instead of printing them.
+    #[arg(long, value_name = "DIR")]
+    write: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Run(arguments) => run(arguments).await,
+        Command::Play(arguments) => play(arguments).await,
+        Command::Crds(arguments) => crds(&arguments),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            let mut text = error.to_string();
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                text = format!("{text}: {error}");
+                cause = error.source();
+            }
+            complain(&text);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Run) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&arguments.log)?;
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    run::run(run::Options {
+        settings: Settings {
+            image: arguments.image.filter(|image| !image.is_empty()),
+            cluster_domain: arguments.cluster_domain,
+            drain: Duration::from_secs(arguments.drain_seconds),
+            extra_names: Vec::new(),
+        },
+        health: arguments.health,
+        lease_namespace: arguments.lease_namespace,
+        identity: arguments.identity,
+        secret_namespaces: arguments
+            .secret_namespaces
+            .into_iter()
+            .filter(|name| !name.is_empty())
+            .collect(),
+        poll: Duration::from_millis(arguments.secret_poll_milliseconds),
+    })
+    .await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn play(arguments: Play) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    if arguments.check {
+        let settings = Settings { image: Some("coffer".to_owned()), ..Settings::default() };
+        let report = check::check(&arguments.paths, &settings);
+        let mut out = std::io::stdout().lock();
+        for line in &report.lines {
+            writeln!(out, "{line}")?;
+        }
+        report.problems.iter().for_each(|problem| complain(problem));
+        return Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    let server = match arguments.server {
+        Some(server) => server,
+        None => std::env::current_exe()?.with_file_name("coffer-server"),
+    };
+    play::run(play::Options {
+        paths: arguments.paths,
+        data: arguments.data,
+        listen: arguments.listen,
+        env_file: arguments.env_file,
+        server,
+    })
+    .await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn crds(arguments: &Crds) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    for definition in definition::all()? {
+        let yaml = definition.yaml()?;
+        match &arguments.write {
+            Some(folder) => std::fs::write(folder.join(definition.file), yaml)?,
+            None => write!(std::io::stdout().lock(), "---\n{yaml}")?,
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[expect(
+    clippy::let_underscore_must_use,
+    reason = "without standard error there is no one to tell"
+)]
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "error: {text}");
+}

@@ -1,0 +1,277 @@
+//! Reads manifests as the API server would: unknown fields refused, schema, CEL rules, then the Rust types.
+
+mod schema;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use coffer_crds::{API_VERSION, GROUP, Tenant};
+use k8s_openapi::ByteString;
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use crate::tenant::dereference::SecretData;
+
+/// No file of manifests is larger.
+const LARGEST_FILE: u64 = 4 * 1024 * 1024;
+
+/// Namespace and name of an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// The namespace; `default` where the manifest has none.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What a set of files says.
+#[derive(Debug, Default)]
+pub struct Manifests {
+    /// The Tenants that are valid.
+    pub tenants: BTreeMap<Key, Tenant>,
+    /// The Secrets, which Tenants may name.
+    pub secrets: BTreeMap<Key, SecretData>,
+    /// Everything that isn't valid.
+    pub problems: Vec<Problem>,
+    /// Objects of other kinds: theirs is another program.
+    pub skipped: Vec<String>,
+}
+
+/// What is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file.
+    pub file: PathBuf,
+    /// The object in it, as far as it has a name.
+    pub object: Option<String>,
+    /// What is wrong.
+    pub text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.file.display())?;
+        if let Some(object) = &self.object {
+            write!(f, "{object}: ")?;
+        }
+        f.write_str(&self.text)
+    }
+}
+
+/// By what a change of a file is seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+}
+
+/// The state of each file, to see whether they must be read again.
+pub fn stamps(paths: &[PathBuf]) -> BTreeMap<PathBuf, Stamp> {
+    let mut stamps = BTreeMap::new();
+    for path in paths {
+        for file in files(path).unwrap_or_else(|_unreadable| vec![path.clone()]) {
+            let metadata = fs::metadata(&file).ok();
+            let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+            stamps.insert(
+                file,
+                Stamp {
+                    modified,
+                    length: metadata.map(|metadata| metadata.len()).unwrap_or_default(),
+                },
+            );
+        }
+    }
+    stamps
+}
+
+/// Reads and validates all files. `known` gives the Tenant that was accepted before, for rules about changes.
+pub fn read(paths: &[PathBuf], known: impl Fn(&Key) -> Option<Value>) -> Manifests {
+    let mut manifests = Manifests::default();
+    for path in paths {
+        match files(path) {
+            Ok(files) => files.iter().for_each(|file| read_file(file, &known, &mut manifests)),
+            Err(cause) => manifests.problems.push(Problem {
+                file: path.clone(),
+                object: None,
+                text: format!("can't be read: {cause}"),
+            }),
+        }
+    }
+    manifests
+}
+
+/// The file, or the manifests in a folder and below, in the order of their names.
+fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !fs::metadata(path)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut entries = fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.path();
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        let manifest =
+            path.extension().is_some_and(|end| end == "yaml" || end == "yml" || end == "json");
+        if hidden {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            found.extend(files(&path)?);
+        } else if manifest {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+fn read_file(file: &Path, known: &impl Fn(&Key) -> Option<Value>, manifests: &mut Manifests) {
+    let problem = |text: String| Problem { file: file.to_owned(), object: None, text };
+    match fs::metadata(file) {
+        Ok(metadata) if metadata.len() > LARGEST_FILE => {
+            manifests.problems.push(problem(format!("larger than {LARGEST_FILE} bytes; split it")));
+            return;
+        }
+        Ok(_) => {}
+        Err(cause) => {
+            manifests.problems.push(problem(format!("can't be read: {cause}")));
+            return;
+        }
+    }
+    match fs::read_to_string(file) {
+        Ok(text) => read_text(file, &text, known, manifests),
+        Err(cause) => manifests.problems.push(problem(format!("can't be read: {cause}"))),
+    }
+}
+
+/// Reads and validates the documents of one text.
+pub(super) fn read_text(
+    file: &Path,
+    text: &str,
+    known: &impl Fn(&Key) -> Option<Value>,
+    manifests: &mut Manifests,
+) {
+    for document in serde_yaml::Deserializer::from_str(text) {
+        // By way of YAML's own value, which refuses doubled keys.
+        let value =
+            serde_yaml::Value::deserialize(document).and_then(serde_yaml::from_value::<Value>);
+        match value {
+            Ok(Value::Null) => {}
+            Ok(value) => read_object(file, &value, known, manifests),
+            Err(cause) => {
+                let text = format!("isn't YAML of an object: {cause}");
+                manifests.problems.push(Problem { file: file.to_owned(), object: None, text });
+                // The parser doesn't go on after an error.
+                break;
+            }
+        }
+    }
+}
+
+fn read_object(
+    file: &Path,
+    value: &Value,
+    known: &impl Fn(&Key) -> Option<Value>,
+    manifests: &mut Manifests,
+) {
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind) = (text("/apiVersion"), text("/kind"));
+    let key = Key {
+        namespace: Some(text("/metadata/namespace"))
+            .filter(|name| !name.is_empty())
+            .unwrap_or("default")
+            .to_owned(),
+        name: text("/metadata/name").to_owned(),
+    };
+    let object = format!("{kind} {key}");
+    let mut problem = |texts: Vec<String>| {
+        let make = |text| Problem { file: file.to_owned(), object: Some(object.clone()), text };
+        manifests.problems.extend(texts.into_iter().map(make));
+    };
+    if kind.is_empty() || api_version.is_empty() {
+        problem(vec!["`apiVersion` or `kind` is missing; add both".to_owned()]);
+        return;
+    }
+    // Both become folders.
+    if !is_dns_label(&key.namespace) || !is_dns_subdomain(&key.name) {
+        problem(vec![
+            "metadata: name or namespace is missing or isn't a DNS name; give it one".to_owned(),
+        ]);
+        return;
+    }
+    match (api_version, kind) {
+        (API_VERSION, "Tenant") => match schema::tenant(value, known(&key).as_ref()) {
+            Ok(_) if manifests.tenants.contains_key(&key) => {
+                problem(vec!["there are two of this name; remove one".to_owned()]);
+            }
+            Ok(mut tenant) => {
+                tenant.metadata.namespace = Some(key.namespace.clone());
+                manifests.tenants.insert(key, *tenant);
+            }
+            Err(texts) => problem(texts),
+        },
+        ("v1", "Secret") => match secret(value) {
+            Ok(data) => {
+                manifests.secrets.insert(key, data);
+            }
+            Err(text) => problem(vec![text]),
+        },
+        (other, _) if other.split('/').next() == Some(GROUP) => {
+            problem(vec![format!(
+                "no kind `{kind}` in `{api_version}`; this version knows Tenant of {API_VERSION}"
+            )]);
+        }
+        _ => manifests.skipped.push(object),
+    }
+}
+
+/// The data of a Secret, its `stringData` over its `data`.
+fn secret(value: &Value) -> Result<SecretData, String> {
+    let mut data = SecretData::new();
+    for field in ["data", "stringData"] {
+        for (key, text) in value.get(field).and_then(Value::as_object).into_iter().flatten() {
+            let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            if key.is_empty() || key.starts_with('.') || !key.bytes().all(fine) {
+                return Err(format!(
+                    "{field}: key `{key}` may hold letters, digits, `-`, `_` and `.` alone; rename it"
+                ));
+            }
+            let text =
+                text.as_str().ok_or_else(|| format!("{field}.{key}: not a string; quote it"))?;
+            let bytes = if field == "data" {
+                let decoded = base64::engine::general_purpose::STANDARD.decode(text);
+                decoded.map_err(|_cause| {
+                    format!("data.{key}: not base64; encode it, or use stringData")
+                })?
+            } else {
+                text.as_bytes().to_vec()
+            };
+            data.insert(key.clone(), ByteString(bytes));
+        }
+    }
+    Ok(data)
+}
+
+fn is_dns_label(text: &str) -> bool {
+    is_dns_subdomain(text) && text.len() <= 63 && !text.contains('.')
+}
+
+fn is_dns_subdomain(text: &str) -> bool {
+    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let label =
+        |label: &str| !label.is_empty() && label.bytes().all(fine) && !label.starts_with('-');
+    text.len() <= 253 && text.split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests;

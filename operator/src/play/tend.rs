@@ -1,0 +1,501 @@
+//! One Tenant's task: makes the folders and the process what the manifest says, and proves that it answers.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use coffer_crds::Tenant;
+use coffer_crds::tenant::DeletionPolicy;
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::environment::Environment;
+use super::manifests::Key;
+use super::pod::{self, Folders, Mode, Written};
+use super::process::{self, Process, Wanted};
+use super::progress::Progress;
+use super::{Options, PlayError};
+use crate::authority::CA_CERTIFICATES;
+use crate::control::{self, Target};
+use crate::settings::Settings;
+use crate::tenant::build::{Objects, build};
+use crate::tenant::dereference::{Found, Material, SecretData, material};
+use crate::tenant::validate::{ValidTenant, validate};
+
+/// How often certificates and folders are looked at while nothing changes.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often an unready server is asked.
+const PROBE: Duration = Duration::from_millis(50);
+/// After how long an unready server is spoken of.
+const SLOW: Duration = Duration::from_secs(5);
+/// The first and the longest pause before a server that ended is started again.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// How long a server must run to count as healthy again.
+const HEALTHY: Duration = Duration::from_mins(1);
+
+/// What is wished of a Tenant's task.
+#[derive(Clone, Debug)]
+pub(super) enum Wish {
+    /// That it be so.
+    Tenant(Box<Wished>),
+    /// That the Tenant be removed: its manifest is gone.
+    Gone,
+    /// That its server be stopped and everything kept.
+    Stop,
+}
+
+/// A Tenant as its manifest has it.
+#[derive(Clone, Debug)]
+pub(super) struct Wished {
+    pub(super) tenant: Tenant,
+    pub(super) secrets: Arc<BTreeMap<Key, SecretData>>,
+    pub(super) env_file: Option<PathBuf>,
+    pub(super) listen: SocketAddr,
+}
+
+/// The Tenant that was accepted before, for rules about changes.
+pub(super) fn accepted(data: &Path, key: &Key) -> Option<Value> {
+    let path = Folders::new(data, &key.namespace).accepted(&key.name);
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// Runs until told to stop.
+pub(super) async fn tend(
+    key: Key,
+    options: Arc<Options>,
+    mut inbox: watch::Receiver<Wish>,
+    progress: Progress,
+) {
+    let folders = Folders::new(&options.data, &key.namespace);
+    let mut tender = Tender {
+        key,
+        options,
+        folders,
+        progress,
+        process: None,
+        published: None,
+        env_file: None,
+        told: None,
+        started: None,
+        next_start: None,
+        pause: BACKOFF.0,
+    };
+    loop {
+        let wish = inbox.borrow_and_update().clone();
+        let proven = match wish {
+            Wish::Tenant(wished) => match tender.step(&wished).await {
+                Ok(proven) => proven,
+                Err(cause) => {
+                    tender.problem(&with_causes(&cause));
+                    Proven::Yes
+                }
+            },
+            Wish::Gone => return tender.remove().await,
+            Wish::Stop => return tender.stop().await,
+        };
+        let pause = match proven {
+            Proven::Yes => LOOK,
+            Proven::NotYet => PROBE,
+        };
+        tokio::select! {
+            changed = inbox.changed() => if changed.is_err() { return tender.stop().await },
+            () = tender.ended() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Whether the Tenant is known to answer (or nothing is to be waited for).
+enum Proven {
+    Yes,
+    NotYet,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum TendError {
+    #[error(transparent)]
+    Invalid(#[from] crate::tenant::validate::Invalid),
+    #[error(transparent)]
+    Material(#[from] crate::tenant::dereference::MaterialError),
+    #[error("`{}`: can't be written", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+    #[error("the workload has no container")]
+    Workload,
+    #[error("`{0}` is taken by another program; stop that one or use --listen")]
+    Port(SocketAddr),
+    #[error("the server can't be started")]
+    Start(#[source] io::Error),
+}
+
+struct Tender {
+    key: Key,
+    options: Arc<Options>,
+    folders: Folders,
+    progress: Progress,
+    process: Option<Process>,
+    /// What was last proven and published.
+    published: Option<String>,
+    env_file: Option<PathBuf>,
+    told: Option<String>,
+    started: Option<Instant>,
+    next_start: Option<Instant>,
+    pause: Duration,
+}
+
+impl Tender {
+    /// Brings everything one step further.
+    async fn step(&mut self, wished: &Wished) -> Result<Proven, TendError> {
+        let settings = settings(wished.listen);
+        let tenant = validate(&wished.tenant, &settings)?;
+        let material = self.material(&tenant, wished)?;
+        let objects = build(&tenant, &material);
+        for what in &material.made {
+            self.progress.say(&self.key.to_string(), what);
+        }
+        let changed = self.write(&objects, &tenant, wished)?;
+        let spec = process::spec(&objects.workload, &self.folders, wished.listen)
+            .ok_or(TendError::Workload)?;
+        if changed == Written::Changed {
+            self.withdraw();
+        }
+        match (&self.process, spec.wanted) {
+            (Some(process), Wanted::Running) if process.spec == spec => {}
+            (Some(_), _) => {
+                self.progress.say(&self.key.to_string(), why_stopped(spec.wanted));
+                self.end_process().await;
+                self.next_start = None;
+                return Ok(Proven::NotYet);
+            }
+            (None, Wanted::Stopped) => {
+                self.once("suspended: no server runs, the data is kept");
+                return Ok(Proven::Yes);
+            }
+            (None, Wanted::Running) => {
+                if self.next_start.is_some_and(|next| next > Instant::now()) {
+                    return Ok(Proven::Yes);
+                }
+                self.start(spec, wished.listen)?;
+            }
+        }
+        if self.published.is_some() {
+            self.move_environment(wished)?;
+            self.told = None;
+            return Ok(Proven::Yes);
+        }
+        self.prove(&tenant, &material, wished).await
+    }
+
+    fn material(&self, tenant: &ValidTenant, wished: &Wished) -> Result<Material, TendError> {
+        let names = tenant.names();
+        let read = |name: &str| {
+            let path = self.folders.secret(name);
+            pod::read_volume(&path).map_err(|cause| TendError::Write { path, cause })
+        };
+        let root = match &tenant.root_secret {
+            // As in a cluster: what the manifests hold, else what was there before.
+            Some(name) => {
+                let key = Key { namespace: tenant.namespace.clone(), name: name.clone() };
+                wished
+                    .secrets
+                    .get(&key)
+                    .cloned()
+                    .map_or_else(|| read(name), |data| Ok(Some(data)))?
+            }
+            None => read(&names.root())?,
+        };
+        let found = Found { authority: read(&names.authority())?, tls: read(&names.tls())?, root };
+        #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
+        let now = Timestamp::now();
+        Ok(material(tenant, &found, now, &mut rand::rng())?)
+    }
+
+    /// Writes what a cluster would hold.
+    fn write(
+        &self,
+        objects: &Objects,
+        tenant: &ValidTenant,
+        wished: &Wished,
+    ) -> Result<Written, TendError> {
+        let mut changed = Written::Unchanged;
+        let mut write = |path: PathBuf, data: &SecretData, mode| {
+            match pod::write_volume(&path, data, mode) {
+                Ok(Written::Changed) => changed = Written::Changed,
+                Ok(Written::Unchanged) => {}
+                Err(cause) => return Err(TendError::Write { path, cause }),
+            }
+            Ok(())
+        };
+        for secret in [Some(&objects.authority), Some(&objects.tls), objects.root.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            let name = secret.metadata.name.as_deref().unwrap_or_default();
+            write(
+                self.folders.secret(name),
+                secret.data.as_ref().unwrap_or(&SecretData::new()),
+                Mode::Private,
+            )?;
+        }
+        if let Some(name) = &tenant.root_secret {
+            let key = Key { namespace: tenant.namespace.clone(), name: name.clone() };
+            if let Some(data) = wished.secrets.get(&key) {
+                write(self.folders.secret(name), data, Mode::Private)?;
+            }
+        }
+        let texts = objects.ca.data.iter().flatten();
+        let bytes =
+            texts.map(|(key, text)| (key.clone(), ByteString(text.clone().into_bytes()))).collect();
+        write(self.folders.config_map(&tenant.names().ca()), &bytes, Mode::Public)?;
+
+        let claim = self.folders.claim(&tenant.names().data());
+        pod::private_folder(&claim).map_err(|cause| TendError::Write { path: claim, cause })?;
+        let path = self.folders.accepted(&tenant.name);
+        let json = serde_json::to_vec_pretty(&wished.tenant).unwrap_or_default();
+        if std::fs::read(&path).ok().as_deref() != Some(&json) {
+            let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+            pod::private_folder(&folder)
+                .and_then(|()| pod::write_atomically(&path, &json, Mode::Private))
+                .map_err(|cause| TendError::Write { path, cause })?;
+            changed = Written::Changed;
+        }
+        Ok(changed)
+    }
+
+    fn start(&mut self, spec: process::Spec, listen: SocketAddr) -> Result<(), TendError> {
+        if std::net::TcpListener::bind(listen)
+            .is_err_and(|cause| cause.kind() == io::ErrorKind::AddrInUse)
+        {
+            return Err(TendError::Port(listen));
+        }
+        self.progress.say(&self.key.to_string(), &format!("starting the server at {listen}"));
+        let log = self.folders.log(&self.key.name);
+        self.process =
+            Some(Process::start(&self.options.server, spec, &log).map_err(TendError::Start)?);
+        self.started = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Asks the server, and publishes the environment once it answers.
+    async fn prove(
+        &mut self,
+        tenant: &ValidTenant,
+        material: &Material,
+        wished: &Wished,
+    ) -> Result<Proven, TendError> {
+        let address = reachable(wished.listen);
+        let target = Target {
+            address,
+            host: address.ip().to_string(),
+            port: address.port(),
+            roots: material.authority.roots().to_owned(),
+            region: tenant.region.clone(),
+        };
+        #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
+        let now = Timestamp::now();
+        if let Err(cause) = control::list_buckets(&target, &material.root, now).await {
+            if self.started.is_some_and(|started| started.elapsed() > SLOW) {
+                self.problem(&format!("not ready yet: {}", with_causes(&cause)));
+            }
+            return Ok(Proven::NotYet);
+        }
+        let environment = Environment {
+            endpoint: format!("https://{address}"),
+            ca: self.folders.config_map(&tenant.names().ca()).join(CA_CERTIFICATES),
+            root: material.root.clone(),
+            region: tenant.region.clone(),
+        };
+        let shell = environment.to_shell();
+        self.published = Some(shell.clone());
+        self.env_file = None;
+        self.move_environment(wished)?;
+        self.progress.say(&self.key.to_string(), "ready: a signed request over TLS was answered");
+        Progress::print(&format!(
+            "\n  Endpoint      {}\n  CA            {}\n  Data          {}\n  Log           {}\n  Environment{}\n\n{}\n",
+            environment.endpoint,
+            environment.ca.display(),
+            self.folders.claim(&tenant.names().data()).display(),
+            self.folders.log(&tenant.name).display(),
+            wished
+                .env_file
+                .as_ref()
+                .map(|path| format!("   {}", path.display()))
+                .unwrap_or_default(),
+            indented(&shell),
+        ));
+        self.told = None;
+        Ok(Proven::Yes)
+    }
+
+    /// Writes the environment to where it is wished, which changes with the number of Tenants.
+    fn move_environment(&mut self, wished: &Wished) -> Result<(), TendError> {
+        if self.env_file == wished.env_file {
+            return Ok(());
+        }
+        if let (Some(path), Some(shell)) = (&wished.env_file, &self.published) {
+            pod::write_atomically(path, shell.as_bytes(), Mode::Private)
+                .map_err(|cause| TendError::Write { path: path.clone(), cause })?;
+        }
+        self.env_file.clone_from(&wished.env_file);
+        Ok(())
+    }
+
+    /// Returns when the server ended by itself; never, if none runs.
+    async fn ended(&mut self) {
+        let Some(process) = &mut self.process else { return std::future::pending().await };
+        let how = match process.ended().await {
+            Ok(status) => status.to_string(),
+            Err(cause) => cause.to_string(),
+        };
+        self.process = None;
+        if self.started.is_some_and(|started| started.elapsed() > HEALTHY) {
+            self.pause = BACKOFF.0;
+        }
+        self.told = None;
+        self.problem(&format!(
+            "the server ended ({how}); it starts again in {:.1} s; the end of its log {}:\n    {}",
+            self.pause.as_secs_f64(),
+            self.folders.log(&self.key.name).display(),
+            process::end_of(&self.folders.log(&self.key.name)),
+        ));
+        self.next_start = Some(Instant::now() + self.pause);
+        self.pause = BACKOFF.1.min(self.pause * 2);
+        self.withdraw();
+    }
+
+    /// What was proven must be proven again.
+    fn withdraw(&mut self) {
+        self.published = None;
+    }
+
+    async fn end_process(&mut self) {
+        self.withdraw();
+        if let Some(process) = self.process.take()
+            && let Err(cause) = process.stop().await
+        {
+            self.problem(&format!("the server can't be stopped: {cause}"));
+        }
+    }
+
+    async fn stop(mut self) {
+        self.end_process().await;
+    }
+
+    async fn remove(mut self) {
+        let tenant = accepted(&self.options.data, &self.key)
+            .and_then(|json| serde_json::from_value::<Tenant>(json).ok());
+        self.end_process().await;
+        let names = crate::tenant::ObjectNames::new(&self.key.name);
+        let mut folders = vec![
+            self.folders.secret(&names.authority()),
+            self.folders.secret(&names.tls()),
+            self.folders.secret(&names.root()),
+            self.folders.config_map(&names.ca()),
+        ];
+        let deletes =
+            tenant.is_some_and(|tenant| tenant.spec.deletion_policy == DeletionPolicy::Delete);
+        if deletes {
+            folders.push(self.folders.claim(&names.data()));
+        }
+        for folder in folders {
+            if let Err(cause) = pod::remove_folder(&folder) {
+                self.problem(&format!("`{}` can't be removed: {cause}", folder.display()));
+            }
+        }
+        for file in [Some(self.folders.accepted(&self.key.name)), self.env_file.take()]
+            .into_iter()
+            .flatten()
+        {
+            if let Err(cause) = std::fs::remove_file(&file)
+                && cause.kind() != io::ErrorKind::NotFound
+            {
+                self.problem(&format!("`{}` can't be removed: {cause}", file.display()));
+            }
+        }
+        let what = if deletes {
+            "removed with its data"
+        } else {
+            "removed; its data is kept (deletionPolicy: Retain)"
+        };
+        self.progress.say(&self.key.to_string(), what);
+    }
+
+    /// Says something once, until something else is said.
+    fn once(&mut self, what: &str) {
+        if self.told.as_deref() != Some(what) {
+            self.progress.say(&self.key.to_string(), what);
+            self.told = Some(what.to_owned());
+        }
+    }
+
+    fn problem(&mut self, what: &str) {
+        if self.told.as_deref() != Some(what) {
+            self.progress.problem(&format!("{}: {what}", self.key));
+            self.told = Some(what.to_owned());
+        }
+    }
+}
+
+fn why_stopped(wanted: Wanted) -> &'static str {
+    match wanted {
+        Wanted::Running => "its settings changed: starting the server anew",
+        Wanted::Stopped => "suspended: stopping the server",
+    }
+}
+
+fn settings(listen: SocketAddr) -> Settings {
+    let mut extra_names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let ip = reachable(listen).ip().to_string();
+    if !extra_names.contains(&ip) {
+        extra_names.push(ip);
+    }
+    Settings {
+        image: Some("coffer".to_owned()),
+        cluster_domain: "cluster.local".to_owned(),
+        drain: Duration::from_secs(2),
+        extra_names,
+    }
+}
+
+/// An address under which a client on this machine reaches the listener.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+fn indented(text: &str) -> String {
+    text.lines().flat_map(|line| ["    ", line, "\n"]).collect()
+}
+
+/// An error with all of its causes.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Takes away environments of an earlier start, so that nobody waits for less than a ready server.
+pub(super) fn forget_environment(file: &Path) -> Result<(), PlayError> {
+    match std::fs::remove_file(file) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+            Err(PlayError::EnvFile { path: file.to_owned(), cause })
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

@@ -1,0 +1,96 @@
+//! The five steps of a Tenant: dereference → validate → build → apply → status. Whatever goes wrong becomes a condition
+//! with one reason; only what can't even be said there is an error.
+
+pub mod tenant;
+mod failure;
+mod memory;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+use kube::{Client, ResourceExt as _};
+use tracing::{Instrument as _, error, info_span};
+
+use crate::apply;
+use crate::event::Events;
+use crate::health::Health;
+use crate::settings::Settings;
+use crate::watch::{Stores, Watched};
+pub use failure::Failure;
+pub use memory::Memory;
+
+/// The kind, in metrics.
+const KIND: &str = "Tenant";
+
+/// What each reconciliation needs.
+#[expect(missing_debug_implementations, reason = "the client has none")]
+pub struct Context {
+    /// Speaks with the API server.
+    pub client: Client,
+    /// What holds for all Tenants.
+    pub settings: Settings,
+    /// What the cluster holds, as last seen.
+    pub stores: Stores,
+    /// What this process remembers of each Tenant.
+    pub memory: Memory,
+    /// What this process remembers of applied objects.
+    pub applied: apply::Memory,
+    /// Writes events.
+    pub events: Events,
+    /// Metrics.
+    pub health: Arc<Health>,
+    /// Namespaces whose Secrets are watched: there they needn't be read again and again.
+    pub secret_namespaces: Vec<String>,
+    /// How often Secrets are read by name elsewhere.
+    pub poll: Duration,
+}
+
+/// A status couldn't be written: the only thing that can't be said in a status.
+#[derive(Debug, thiserror::Error)]
+#[error("the status of Tenant `{namespace}/{name}` can't be written")]
+pub struct StatusError {
+    /// The Tenant's namespace.
+    pub namespace: String,
+    /// The Tenant's name.
+    pub name: String,
+    /// What the API server said.
+    #[source]
+    pub cause: Box<kube::Error>,
+}
+
+/// Reconciles one Tenant.
+///
+/// # Errors
+/// [`StatusError`] when the outcome can't be written.
+pub async fn reconcile(
+    watched: Arc<Watched>,
+    context: Arc<Context>,
+) -> Result<Action, StatusError> {
+    let metrics = &context.health.metrics;
+    metrics.begun(KIND);
+    let begin = Instant::now();
+    let (namespace, name) = (watched.namespace().unwrap_or_default(), watched.name_any());
+    let uid = watched.uid().unwrap_or_default();
+    let id = context.memory.next_id();
+    let span = info_span!("reconcile", kind = KIND, %namespace, %name, %uid, id);
+    let outcome = match &watched.0 {
+        Ok(tenant) => tenant::reconcile(tenant, &context).instrument(span).await,
+        Err(invalid) => tenant::unreadable(invalid, &context).instrument(span).await,
+    };
+    metrics.ended(KIND, begin.elapsed());
+    outcome
+}
+
+/// What to do after a status couldn't be written: wait longer each time.
+pub fn on_error(
+    watched: &Arc<DeserializeGuard<coffer_crds::Tenant>>,
+    cause: &StatusError,
+    context: &Arc<Context>,
+) -> Action {
+    context.health.metrics.failed(KIND, "StatusUnwritten");
+    let pause = context.memory.backoff(&watched.uid().unwrap_or_default(), rand::random());
+    error!(cause = %apply::api_message(&cause.cause), "{cause}");
+    Action::requeue(pause)
+}

@@ -1,0 +1,150 @@
+//! What this process remembers of each Tenant between reconciliations. All of it may be lost: then a proof is made once
+//! more and a pause is short again.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The first pause after a failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest pause after a failure.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+/// What is remembered.
+#[derive(Debug, Default)]
+pub struct Memory {
+    tenants: Mutex<HashMap<String, Remembered>>,
+    ids: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    /// What was proven: pod, certificate and credentials of the answered request.
+    proven: Option<Proof>,
+    /// Since when the proof fails.
+    failing_since: Option<Instant>,
+    /// Failures in a row.
+    failures: u32,
+}
+
+/// What a signed request was answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// The pod's uid.
+    pub pod: String,
+    /// The Tenant's generation.
+    pub generation: Option<i64>,
+    /// Certificate and credentials, as versions of their Secrets.
+    pub secrets: String,
+}
+
+/// Whether a proof stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Exactly this was proven.
+    Proven,
+    /// The same pod was proven, with an earlier certificate or other credentials.
+    Renewing,
+    /// It wasn't proven.
+    Unproven,
+}
+
+impl Memory {
+    /// A number for the next reconciliation's log lines.
+    pub fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How a proof stands.
+    pub fn standing(&self, uid: &str, proof: &Proof) -> Standing {
+        match self.lock().get(uid).and_then(|remembered| remembered.proven.as_ref()) {
+            Some(proven) if proven == proof => Standing::Proven,
+            Some(proven) if proven.pod == proof.pod => Standing::Renewing,
+            Some(_) | None => Standing::Unproven,
+        }
+    }
+
+    /// A signed request was answered.
+    pub fn prove(&self, uid: &str, proof: Proof) {
+        let mut tenants = self.lock();
+        let remembered = tenants.entry(uid.to_owned()).or_default();
+        remembered.proven = Some(proof);
+        remembered.failing_since = None;
+        remembered.failures = 0;
+    }
+
+    /// A proof failed; answers for how long they do.
+    pub fn failing(&self, uid: &str) -> Duration {
+        let mut tenants = self.lock();
+        tenants
+            .entry(uid.to_owned())
+            .or_default()
+            .failing_since
+            .get_or_insert_with(Instant::now)
+            .elapsed()
+    }
+
+    /// Nothing failed, so that the next pause is short again.
+    pub fn fine(&self, uid: &str) {
+        if let Some(remembered) = self.lock().get_mut(uid) {
+            remembered.failures = 0;
+        }
+    }
+
+    /// The next pause: doubled with each failure in a row, and scattered by `random`, so that many don't come back at once.
+    pub fn backoff(&self, uid: &str, random: u32) -> Duration {
+        let mut tenants = self.lock();
+        let remembered = tenants.entry(uid.to_owned()).or_default();
+        let pause = FIRST_PAUSE.saturating_mul(1 << remembered.failures.min(16)).min(LONGEST_PAUSE);
+        remembered.failures = remembered.failures.saturating_add(1);
+        pause.mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX))
+    }
+
+    /// A Tenant is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_a_minute_for_each_alone() {
+        let memory = Memory::default();
+        let middle = u32::MAX / 2;
+        let about = |pause: Duration, expected: u64| {
+            pause.abs_diff(Duration::from_millis(expected)) < Duration::from_millis(1)
+        };
+        for expected in [200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000] {
+            let pause = memory.backoff("a", middle);
+            assert!(about(pause, expected), "{pause:?} is not {expected} ms");
+        }
+        assert!(about(memory.backoff("b", middle), 200));
+        memory.fine("a");
+        assert!(about(memory.backoff("a", middle), 200));
+        assert!(memory.backoff("c", 0) < memory.backoff("d", u32::MAX));
+    }
+
+    #[test]
+    fn a_proof_is_of_one_pod_and_its_secrets() {
+        let memory = Memory::default();
+        let proof = |pod: &str, secrets: &str| Proof {
+            pod: pod.to_owned(),
+            generation: Some(1),
+            secrets: secrets.to_owned(),
+        };
+        assert_eq!(memory.standing("a", &proof("p", "1")), Standing::Unproven);
+        memory.prove("a", proof("p", "1"));
+        assert_eq!(memory.standing("a", &proof("p", "1")), Standing::Proven);
+        assert_eq!(memory.standing("a", &proof("p", "2")), Standing::Renewing);
+        assert_eq!(memory.standing("a", &proof("q", "1")), Standing::Unproven);
+        assert_eq!(memory.standing("b", &proof("p", "1")), Standing::Unproven);
+    }
+}

@@ -1,0 +1,45 @@
+//! Secrets and the `ConfigMap` of keys, certificates and credentials.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+
+use super::owned;
+use crate::authority::CA_CERTIFICATES;
+use crate::tenant::dereference::Material;
+use crate::tenant::validate::ValidTenant;
+
+pub(super) fn authority(tenant: &ValidTenant, material: &Material) -> Secret {
+    secret(tenant, tenant.names().authority(), "Opaque", material.authority.to_data())
+}
+
+pub(super) fn server(tenant: &ValidTenant, material: &Material) -> Secret {
+    secret(tenant, tenant.names().tls(), "kubernetes.io/tls", material.server.to_data())
+}
+
+pub(super) fn root_credentials(tenant: &ValidTenant, material: &Material) -> Secret {
+    secret(tenant, tenant.names().root(), "Opaque", material.root.to_data())
+}
+
+pub(super) fn roots(tenant: &ValidTenant, material: &Material) -> ConfigMap {
+    ConfigMap {
+        metadata: owned(tenant, tenant.names().ca()),
+        data: Some([(CA_CERTIFICATES.to_owned(), material.authority.roots().to_owned())].into()),
+        ..ConfigMap::default()
+    }
+}
+
+fn secret(
+    tenant: &ValidTenant,
+    name: String,
+    type_: &str,
+    data: BTreeMap<String, ByteString>,
+) -> Secret {
+    Secret {
+        metadata: owned(tenant, name),
+        type_: Some(type_.to_owned()),
+        data: Some(data),
+        ..Secret::default()
+    }
+}

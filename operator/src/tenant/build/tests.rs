@@ -1,0 +1,158 @@
+//! Golden: every object of a few Tenants, as YAML. Keys and certificates are left out, they differ each time.
+
+use coffer_crds::tenant::{DeletionPolicy, Tls};
+use coffer_crds::{Tenant, TenantSpec};
+use jiff::Timestamp;
+use rand::{SeedableRng, rngs::StdRng};
+use serde_json::json;
+
+use super::*;
+use crate::settings::Settings;
+use crate::tenant::dereference::{Found, material};
+use crate::tenant::validate::validate;
+
+/// A valid Tenant, with its spec changed.
+pub(crate) fn valid(name: &str, change: impl FnOnce(&mut TenantSpec)) -> ValidTenant {
+    let spec = json!({"storage": {"embedded": {"size": "10Gi"}}});
+    let mut tenant = Tenant::new(name, serde_json::from_value(spec).unwrap());
+    tenant.metadata.namespace = Some("shop".to_owned());
+    tenant.metadata.uid = Some("6c1f3a52-0000-4000-8000-000000000001".to_owned());
+    change(&mut tenant.spec);
+    validate(&tenant, &Settings::example()).unwrap()
+}
+
+fn built(tenant: &ValidTenant) -> Objects {
+    let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+    let found = Found {
+        root: tenant.root_secret.as_ref().map(|_| {
+            crate::root_credentials::RootCredentials::generate(&mut StdRng::seed_from_u64(1))
+                .to_data()
+        }),
+        ..Found::default()
+    };
+    build(tenant, &material(tenant, &found, now, &mut StdRng::seed_from_u64(1)).unwrap())
+}
+
+/// All objects as one YAML text, values of Secrets replaced by their keys.
+fn yaml(objects: Objects) -> String {
+    let Objects {
+        service_account,
+        claim,
+        authority,
+        ca,
+        tls,
+        root,
+        service,
+        pods_service,
+        network_policy,
+        disruption_budget,
+        workload,
+    } = objects;
+    let mut values = vec![
+        serde_json::to_value(service_account).unwrap(),
+        serde_json::to_value(claim).unwrap(),
+        serde_json::to_value(authority).unwrap(),
+        serde_json::to_value(ca).unwrap(),
+        serde_json::to_value(tls).unwrap(),
+        serde_json::to_value(service).unwrap(),
+        serde_json::to_value(pods_service).unwrap(),
+        serde_json::to_value(disruption_budget).unwrap(),
+        serde_json::to_value(workload).unwrap(),
+    ];
+    values.extend(root.map(|root| serde_json::to_value(root).unwrap()));
+    values.extend(network_policy.map(|policy| serde_json::to_value(policy).unwrap()));
+    for value in &mut values {
+        for data in value["data"].as_object_mut().into_iter().flat_map(|data| data.values_mut()) {
+            *data = json!("…");
+        }
+    }
+    values
+        .iter()
+        .flat_map(|value| ["---\n".to_owned(), serde_yaml::to_string(value).unwrap()])
+        .collect()
+}
+
+#[test]
+fn a_tenant_of_defaults() {
+    insta::assert_snapshot!(yaml(built(&valid("photos", |_| {}))));
+}
+
+#[test]
+fn a_tenant_with_everything_set() {
+    let tenant = valid("photos", |spec| {
+        *spec = serde_json::from_value(json!({
+            "image": "registry.example.com/coffer:2",
+            "imagePullPolicy": "Always",
+            "imagePullSecrets": [{"name": "pull"}],
+            "region": "eu-central-1",
+            "storage": {"embedded": {"size": "1Ti", "storageClassName": "fast"}},
+            "tls": {"issuer": {"selfSigned": {}}, "duration": "24h", "additionalNames": ["s3.example.org", "192.0.2.1"], "minVersion": "1.3"},
+            "domains": ["s3.example.com", "s3.internal.example.com"],
+            "exposure": {"serviceType": "LoadBalancer", "annotations": {"lb.example.com/pool": "a: \"b\"\n${x} {{y}}"}},
+            "rootCredentials": {"secretRef": {"name": "mine"}},
+            "networkPolicy": {"enabled": false},
+            "resources": {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
+            "nodeSelector": {"disk": "ssd"},
+            "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+                {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}]}}},
+            "tolerations": [{"key": "storage", "operator": "Exists", "effect": "NoSchedule"}],
+            "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
+            "priorityClassName": "high",
+            "podTemplate": {"labels": {"team": "shop"}, "annotations": {"scrape": "true"}},
+            "suspend": true,
+            "deletionPolicy": "Delete"
+        }))
+        .unwrap();
+    });
+    insta::assert_snapshot!(yaml(built(&tenant)));
+}
+
+#[test]
+fn the_volume_outlives_its_tenant_unless_it_shall_not() {
+    for (name, policy, owners) in
+        [("kept", DeletionPolicy::Retain, 0), ("deleted", DeletionPolicy::Delete, 1)]
+    {
+        let tenant = valid("photos", |spec| spec.deletion_policy = policy);
+        let metadata = built(&tenant).claim.metadata;
+        assert_eq!(
+            metadata.owner_references.map(|owners| owners.len()).unwrap_or_default(),
+            owners,
+            "{name}"
+        );
+        assert_eq!(metadata.labels.unwrap()[TENANT_LABEL], "photos", "{name}");
+    }
+}
+
+#[test]
+fn new_certificates_and_credentials_never_replace_the_pod() {
+    let usual = built(&valid("photos", |_| {})).workload;
+    let renewed = valid("photos", |spec| {
+        spec.tls = Some(Tls {
+            additional_names: Some(vec!["s3.example.org".to_owned()]),
+            ..Tls::default()
+        });
+    });
+    assert_eq!(built(&renewed).workload, usual);
+}
+
+#[test]
+fn nothing_bears_what_a_gitops_tool_tracks_by() {
+    let objects = built(&valid("photos", |_| {}));
+    let text = yaml(objects);
+    for key in ["app.kubernetes.io/instance", "argocd.argoproj.io", "kustomize.toolkit.fluxcd.io"] {
+        assert!(!text.contains(key), "{key}");
+    }
+}
+
+#[test]
+fn the_longest_name_fits_everywhere() {
+    let name = "a".repeat(40);
+    let objects = built(&valid(&name, |_| {}));
+    for name in [
+        objects.pods_service.metadata.name,
+        objects.claim.metadata.name,
+        objects.authority.metadata.name,
+    ] {
+        assert!(name.unwrap().len() <= 63);
+    }
+}

@@ -1,0 +1,221 @@
+//! The `StatefulSet` of one pod that runs `coffer-server`, under the restricted Pod Security profile.
+//!
+//! Certificates and credentials are no part of the template: the server loads them anew by itself, so their change
+//! never replaces the pod.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, ContainerPort, EnvVar, HTTPGetAction, LocalObjectReference,
+    PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
+    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use coffer_crds::tenant::PullPolicy;
+
+use super::{labels, owned, selector};
+use crate::tenant::validate::ValidTenant;
+
+/// The port on which the server listens.
+pub const PORT: u16 = 9000;
+/// The port's name.
+pub const PORT_NAME: &str = "https";
+/// The server's program in the image.
+pub const SERVER: &str = "/usr/local/bin/coffer-server";
+/// Where the volume is mounted.
+pub const DATA_PATH: &str = "/var/lib/coffer";
+/// Where the server certificate is mounted.
+pub const TLS_PATH: &str = "/etc/coffer/tls";
+/// Where the root credentials are mounted.
+pub const ROOT_CREDENTIALS_PATH: &str = "/etc/coffer/root-credentials";
+/// Answers while the server works at all.
+pub const LIVE: &str = "/minio/health/live";
+/// Answers while the server takes requests.
+pub const READY: &str = "/minio/health/ready";
+
+/// What the server needs after draining, until the kubelet kills it.
+const AFTER_DRAIN_SECONDS: i64 = 20;
+/// How long opening a large index may take before the kubelet starts the container anew.
+const STARTUP_SECONDS: i32 = 600;
+/// An id that no image and no node uses.
+const USER: i64 = 65532;
+
+pub(super) fn server(tenant: &ValidTenant) -> StatefulSet {
+    let mut pod_labels = tenant.pod_labels.clone();
+    pod_labels.extend(labels(tenant));
+    StatefulSet {
+        metadata: owned(tenant, tenant.names().main()),
+        spec: Some(StatefulSetSpec {
+            replicas: Some(i32::from(!tenant.suspend)),
+            selector: selector(tenant),
+            service_name: Some(tenant.names().pods()),
+            // With the default a pod that never gets ready blocks its own repair.
+            pod_management_policy: Some("Parallel".to_owned()),
+            update_strategy: Some(StatefulSetUpdateStrategy {
+                type_: Some("RollingUpdate".to_owned()),
+                rolling_update: None,
+            }),
+            revision_history_limit: Some(3),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    labels: Some(pod_labels),
+                    annotations: (!tenant.pod_annotations.is_empty())
+                        .then(|| tenant.pod_annotations.clone()),
+                    ..ObjectMeta::default()
+                }),
+                spec: Some(pod(tenant)),
+            },
+            ..StatefulSetSpec::default()
+        }),
+        status: None,
+    }
+}
+
+fn pod(tenant: &ValidTenant) -> PodSpec {
+    let secrets = &tenant.image_pull_secrets;
+    let references =
+        || secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect();
+    PodSpec {
+        service_account_name: Some(tenant.names().main()),
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        termination_grace_period_seconds: Some(
+            drain_seconds(tenant).saturating_add(AFTER_DRAIN_SECONDS),
+        ),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(USER),
+            run_as_group: Some(USER),
+            fs_group: Some(USER),
+            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                localhost_profile: None,
+            }),
+            ..PodSecurityContext::default()
+        }),
+        image_pull_secrets: (!secrets.is_empty()).then(references),
+        node_selector: tenant.node_selector.clone(),
+        affinity: tenant.affinity.clone(),
+        tolerations: tenant.tolerations.clone(),
+        topology_spread_constraints: tenant.topology_spread.clone(),
+        priority_class_name: tenant.priority_class.clone(),
+        containers: vec![container(tenant)],
+        volumes: Some(vec![
+            Volume {
+                name: "data".to_owned(),
+                persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+                    claim_name: tenant.names().data(),
+                    read_only: None,
+                }),
+                ..Volume::default()
+            },
+            secret_volume("tls", tenant.names().tls()),
+            secret_volume("root-credentials", tenant.root_secret_name()),
+        ]),
+        ..PodSpec::default()
+    }
+}
+
+fn container(tenant: &ValidTenant) -> Container {
+    Container {
+        name: "server".to_owned(),
+        image: Some(tenant.image.clone()),
+        image_pull_policy: tenant.image_pull_policy.map(PullPolicy::as_str).map(str::to_owned),
+        command: Some(vec![SERVER.to_owned()]),
+        env: Some(environment(tenant)),
+        ports: Some(vec![ContainerPort {
+            name: Some(PORT_NAME.to_owned()),
+            container_port: i32::from(PORT),
+            protocol: Some("TCP".to_owned()),
+            ..ContainerPort::default()
+        }]),
+        startup_probe: Some(probe(LIVE, 1, STARTUP_SECONDS)),
+        liveness_probe: Some(probe(LIVE, 10, 6)),
+        readiness_probe: Some(probe(READY, 1, 2)),
+        resources: Some(ResourceRequirements {
+            claims: None,
+            limits: tenant.resources.limits.clone(),
+            requests: tenant.resources.requests.clone(),
+        }),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            read_only_root_filesystem: Some(true),
+            capabilities: Some(Capabilities { add: None, drop: Some(vec!["ALL".to_owned()]) }),
+            ..SecurityContext::default()
+        }),
+        volume_mounts: Some(vec![
+            mount("data", DATA_PATH, None),
+            mount("tls", TLS_PATH, Some(true)),
+            mount("root-credentials", ROOT_CREDENTIALS_PATH, Some(true)),
+        ]),
+        ..Container::default()
+    }
+}
+
+/// The server's settings: each is one variable, and each has a flag of the same name.
+fn environment(tenant: &ValidTenant) -> Vec<EnvVar> {
+    let mut settings = BTreeMap::from([
+        ("COFFER_LISTEN", format!("0.0.0.0:{PORT}")),
+        ("COFFER_DATA", DATA_PATH.to_owned()),
+        ("COFFER_TLS", TLS_PATH.to_owned()),
+        ("COFFER_TLS_MIN_VERSION", tenant.min_version.as_str().to_owned()),
+        ("COFFER_ROOT_CREDENTIALS", ROOT_CREDENTIALS_PATH.to_owned()),
+        ("COFFER_REGION", tenant.region.clone()),
+        ("COFFER_DRAIN_SECONDS", drain_seconds(tenant).to_string()),
+        ("COFFER_LOG", "info".to_owned()),
+    ]);
+    if !tenant.domains.is_empty() {
+        settings.insert("COFFER_DOMAINS", tenant.domains.join(","));
+    }
+    settings
+        .into_iter()
+        .map(|(name, value)| EnvVar { name: name.to_owned(), value: Some(value), value_from: None })
+        .collect()
+}
+
+fn drain_seconds(tenant: &ValidTenant) -> i64 {
+    i64::try_from(tenant.drain.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn probe(path: &str, period: i32, failures: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::String(PORT_NAME.to_owned()),
+            scheme: Some("HTTPS".to_owned()),
+            host: None,
+            http_headers: None,
+        }),
+        period_seconds: Some(period),
+        failure_threshold: Some(failures),
+        timeout_seconds: Some(5),
+        ..Probe::default()
+    }
+}
+
+fn secret_volume(name: &str, secret: String) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(secret),
+            // Read by the pod's group alone.
+            default_mode: Some(0o440),
+            items: None,
+            optional: None,
+        }),
+        ..Volume::default()
+    }
+}
+
+fn mount(name: &str, path: &str, read_only: Option<bool>) -> VolumeMount {
+    VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        read_only,
+        ..VolumeMount::default()
+    }
+}

@@ -1,0 +1,145 @@
+//! What a Tenant names and what the operator keeps for it, as found: Secrets by name. From it the material that the
+//! objects are built of: authority, server certificate, root credentials.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+
+use crate::authority::renewal::{self, AuthorityDecision};
+use crate::authority::{
+    Authority, AuthorityError, CertificateFacts, ServerCertificate, self_signed,
+};
+use crate::root_credentials::{RootCredentials, RootCredentialsError};
+use crate::tenant::validate::ValidTenant;
+
+/// The data of a Secret.
+pub type SecretData = BTreeMap<String, ByteString>;
+
+/// The Secrets of a Tenant as found; none where one doesn't exist.
+#[derive(Clone, Default)]
+#[expect(missing_debug_implementations, reason = "it holds keys")]
+pub struct Found {
+    /// The authority's keys.
+    pub authority: Option<SecretData>,
+    /// The server certificate.
+    pub tls: Option<SecretData>,
+    /// Root credentials, brought or generated.
+    pub root: Option<SecretData>,
+}
+
+/// What the objects are built of.
+#[derive(Clone, Debug)]
+pub struct Material {
+    /// Root and intermediate.
+    pub authority: Authority,
+    /// The server certificate.
+    pub server: ServerCertificate,
+    /// What the server certificate says of itself.
+    pub server_facts: CertificateFacts,
+    /// SHA-256 of the root certificate.
+    pub root_fingerprint: String,
+    /// The root identity's keys.
+    pub root: RootCredentials,
+    /// What was made anew, as sentences for events and logs.
+    pub made: Vec<String>,
+}
+
+/// Why there is no material.
+#[derive(Debug, thiserror::Error)]
+pub enum MaterialError {
+    /// The Secret that the Tenant names doesn't exist.
+    #[error(
+        "spec.rootCredentials.secretRef: Secret `{0}` doesn't exist; create it with the keys `accessKey` and `secretKey`"
+    )]
+    RootMissing(String),
+    /// The Secret with the root credentials can't be used.
+    #[error("Secret `{name}`: {cause}")]
+    RootInvalid {
+        /// The Secret's name.
+        name: String,
+        /// What is wrong with it.
+        cause: RootCredentialsError,
+    },
+    /// The authority's Secret can't be used.
+    #[error(
+        "Secret `{name}`: {cause}; restore it, or delete it for a new authority, whose root clients must then load"
+    )]
+    Authority {
+        /// The Secret's name.
+        name: String,
+        /// What is wrong with it.
+        cause: AuthorityError,
+    },
+}
+
+/// Keeps what is good, makes what is missing or due.
+///
+/// # Errors
+/// [`MaterialError`] when a person must act.
+pub fn material(
+    tenant: &ValidTenant,
+    found: &Found,
+    now: Timestamp,
+    rng: &mut impl rand::CryptoRng,
+) -> Result<Material, MaterialError> {
+    let mut made = Vec::new();
+    let root = root_credentials(tenant, found, &mut made, rng)?;
+    let refused = |cause| MaterialError::Authority { name: tenant.names().authority(), cause };
+    let names = &tenant.subject_names;
+    let authority =
+        match renewal::authority(&tenant.name, found.authority.as_ref(), names, now, rng)
+            .map_err(refused)?
+        {
+            AuthorityDecision::Keep(authority) => authority,
+            AuthorityDecision::Made(authority) => {
+                made.push("made the certificate authority".to_owned());
+                authority
+            }
+            AuthorityDecision::Renewed(authority, fault) => {
+                made.push(format!("renewed the intermediate authority: {fault}"));
+                authority
+            }
+        };
+    let life = tenant.certificate_life;
+    let fault = renewal::fault(found.tls.as_ref(), &authority, names, life, now);
+    let kept = found.tls.as_ref().and_then(ServerCertificate::parse).filter(|_| fault.is_none());
+    let server = if let Some(kept) = kept {
+        kept
+    } else {
+        let reason = fault.unwrap_or(renewal::Fault::SecretMissing);
+        made.push(format!("issued the server certificate: {reason}"));
+        self_signed::new_server_certificate(&tenant.name, &authority, names, life, now, rng)
+            .map_err(refused)?
+    };
+    let facts = |pem: &str, key| {
+        CertificateFacts::parse(pem).ok_or_else(|| refused(AuthorityError::Unreadable(key)))
+    };
+    Ok(Material {
+        server_facts: facts(&server.chain, "tls.crt")?,
+        root_fingerprint: facts(authority.roots(), "root.crt")?.fingerprint,
+        authority,
+        server,
+        root,
+        made,
+    })
+}
+
+fn root_credentials(
+    tenant: &ValidTenant,
+    found: &Found,
+    made: &mut Vec<String>,
+    rng: &mut impl rand::CryptoRng,
+) -> Result<RootCredentials, MaterialError> {
+    let name = tenant.root_secret_name();
+    match (&found.root, &tenant.root_secret) {
+        (Some(data), _) => {
+            RootCredentials::parse(data).map_err(|cause| MaterialError::RootInvalid { name, cause })
+        }
+        (None, Some(_)) => Err(MaterialError::RootMissing(name)),
+        (None, None) => {
+            made.push("generated root credentials".to_owned());
+            Ok(RootCredentials::generate(rng))
+        }
+    }
+}

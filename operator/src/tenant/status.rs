@@ -1,0 +1,354 @@
+//! What the cluster shows becomes conditions. Pure: time is an argument.
+
+use coffer_crds::condition::{ConditionType, Reason};
+use coffer_crds::tenant::{CertificateStatus, TenantStatus};
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use crate::settings::Settings;
+use crate::tenant::dereference::Material;
+use crate::tenant::validate::ValidTenant;
+
+/// The longest message of a condition that the schema takes.
+const LONGEST_MESSAGE: usize = 1000;
+
+/// How a Tenant is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether it is ready, on its way, stuck or at rest.
+    pub state: State,
+    /// Why.
+    pub reason: Reason,
+    /// What a person should know.
+    pub message: String,
+}
+
+/// The four ways a Tenant can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It was tried and works.
+    Ready,
+    /// It is on its way; no one needs to act.
+    Reconciling,
+    /// Nothing more happens until someone acts.
+    Stalled,
+    /// It shall not run, and doesn't.
+    AtRest,
+}
+
+impl Outcome {
+    /// An outcome.
+    pub fn new(state: State, reason: Reason, message: impl Into<String>) -> Self {
+        Self { state, reason, message: message.into() }
+    }
+}
+
+/// What the pod shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PodState {
+    /// The pod of this uid is ready and of the newest template: it may be tried.
+    Ready {
+        /// The pod's uid.
+        uid: String,
+    },
+    /// It can't be tried yet.
+    NotReady(Outcome),
+}
+
+/// Reads the workload and its pod.
+pub fn pod_state(tenant: &ValidTenant, workload: &StatefulSet, pod: Option<&Pod>) -> PodState {
+    let status = workload.status.clone().unwrap_or_default();
+    let not_ready =
+        |state, reason, message: &str| PodState::NotReady(Outcome::new(state, reason, message));
+    if tenant.suspend {
+        return match pod {
+            None => not_ready(
+                State::AtRest,
+                Reason::Suspended,
+                "spec.suspend is true: no pod runs, the data is kept",
+            ),
+            Some(_) => not_ready(
+                State::Reconciling,
+                Reason::Suspended,
+                "spec.suspend is true: the pod is being stopped",
+            ),
+        };
+    }
+    let Some(pod) = pod else {
+        return not_ready(State::Reconciling, Reason::Starting, "waiting for the pod to be made");
+    };
+    let revision =
+        pod.metadata.labels.as_ref().and_then(|labels| labels.get("controller-revision-hash"));
+    let newest = status.update_revision.is_some() && revision == status.update_revision.as_ref();
+    let seen = status.observed_generation >= workload.metadata.generation;
+    if let Some(failure) = failure(pod) {
+        return PodState::NotReady(failure);
+    }
+    if !seen || !newest || pod.metadata.deletion_timestamp.is_some() {
+        return not_ready(
+            State::Reconciling,
+            Reason::RollingOut,
+            "the pod is being replaced, because its template changed",
+        );
+    }
+    if !is_ready(pod) {
+        return not_ready(
+            State::Reconciling,
+            Reason::Starting,
+            "waiting for the server to be ready",
+        );
+    }
+    PodState::Ready { uid: pod.metadata.uid.clone().unwrap_or_default() }
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// Why the pod can't start, in Kubernetes's words.
+fn failure(pod: &Pod) -> Option<Outcome> {
+    let status = pod.status.as_ref()?;
+    let unschedulable = status.conditions.iter().flatten().find(|condition| {
+        condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some("Unschedulable")
+    });
+    if let Some(condition) = unschedulable {
+        let message = condition.message.as_deref().unwrap_or_default();
+        return Some(Outcome::new(
+            State::Reconciling,
+            Reason::PodFailing,
+            format!("no node takes the pod: {message}"),
+        ));
+    }
+    status.container_statuses.iter().flatten().find_map(container_failure)
+}
+
+fn container_failure(container: &ContainerStatus) -> Option<Outcome> {
+    let waiting = container.state.as_ref()?.waiting.as_ref()?;
+    let reason = waiting
+        .reason
+        .as_deref()
+        .filter(|reason| !matches!(*reason, "ContainerCreating" | "PodInitializing"))?;
+    let message = waiting.message.as_deref().unwrap_or_default();
+    let ended = container.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+    let code = ended
+        .map(|ended| format!(" (it last ended with code {})", ended.exit_code))
+        .unwrap_or_default();
+    let remedy = match reason {
+        "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" => {
+            "; correct spec.image or spec.imagePullSecrets"
+        }
+        "CrashLoopBackOff" => "; see `kubectl logs`",
+        _ => "",
+    };
+    Some(Outcome::new(
+        State::Reconciling,
+        Reason::PodFailing,
+        format!("the server can't start: {reason}{code}: {message}{remedy}"),
+    ))
+}
+
+/// The three conditions of an outcome. A condition that doesn't change keeps its time.
+pub fn conditions(
+    old: &[Condition],
+    outcome: &Outcome,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    [
+        (ConditionType::Ready, outcome.state == State::Ready),
+        (ConditionType::Reconciling, outcome.state == State::Reconciling),
+        (ConditionType::Stalled, outcome.state == State::Stalled),
+    ]
+    .into_iter()
+    .map(|(kind, holds)| {
+        let status = if holds { "True" } else { "False" };
+        let before = old.iter().find(|condition| condition.type_ == kind.as_str());
+        let since = before
+            .filter(|before| before.status == status)
+            .map(|before| before.last_transition_time.clone());
+        Condition {
+            type_: kind.as_str().to_owned(),
+            status: status.to_owned(),
+            reason: outcome.reason.as_str().to_owned(),
+            message: outcome.message.chars().take(LONGEST_MESSAGE).collect(),
+            observed_generation: generation,
+            last_transition_time: since.unwrap_or(Time(now)),
+        }
+    })
+    .collect()
+}
+
+/// The whole status of a Tenant whose objects were applied.
+pub fn status(
+    tenant: &ValidTenant,
+    material: &Material,
+    settings: &Settings,
+    ready_pods: i32,
+    conditions: Vec<Condition>,
+    generation: Option<i64>,
+) -> TenantStatus {
+    TenantStatus {
+        observed_generation: generation,
+        conditions: Some(conditions),
+        endpoint: Some(format!("https://{}", tenant.service_host(settings))),
+        replicas: Some(ready_pods),
+        version: Some(tenant.image.clone()),
+        certificate: Some(CertificateStatus {
+            not_after: Some(material.server_facts.not_after.to_string()),
+            serial: Some(material.server_facts.serial.clone()),
+            ca_fingerprint: Some(material.root_fingerprint.clone()),
+        }),
+        root_credentials_secret: Some(tenant.root_secret_name()),
+        ca_config_map: Some(tenant.names().ca()),
+    }
+}
+
+/// Which part of the pod's template differs, as a sentence; none where the pod stays.
+pub fn roll_reason(live: &StatefulSet, built: &StatefulSet) -> Option<String> {
+    let parts = |workload: &StatefulSet| {
+        let spec = workload.spec.as_ref()?;
+        Some(serde_json::to_value(&spec.template).unwrap_or_default())
+    };
+    let (live, built) = (parts(live)?, parts(built)?);
+    if crate::apply::difference::contains(&live, &built) {
+        return None;
+    }
+    for (name, pointer) in [
+        ("image", "/spec/containers/0/image"),
+        ("settings", "/spec/containers/0/env"),
+        ("resources", "/spec/containers/0/resources"),
+        ("probes", "/spec/containers/0/readinessProbe"),
+        ("volumes", "/spec/volumes"),
+        ("labels", "/metadata/labels"),
+        ("annotations", "/metadata/annotations"),
+    ] {
+        let at =
+            |template: &serde_json::Value| template.pointer(pointer).cloned().unwrap_or_default();
+        let (before, after) = (at(&live), at(&built));
+        if !crate::apply::difference::contains(&before, &after) {
+            return Some(match (before.as_str(), after.as_str()) {
+                (Some(before), Some(after)) => {
+                    format!("{name} changed from `{before}` to `{after}`")
+                }
+                _ => format!("{name} changed"),
+            });
+        }
+    }
+    Some("scheduling or security settings changed".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::{
+        ContainerState, ContainerStateWaiting, PodCondition, PodStatus,
+    };
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_condition_keeps_its_time_until_its_status_changes() {
+        let first = conditions(
+            &[],
+            &Outcome::new(State::Reconciling, Reason::Starting, "a"),
+            Some(1),
+            at("2026-01-01T00:00:00Z"),
+        );
+        let second = conditions(
+            &first,
+            &Outcome::new(State::Reconciling, Reason::Probing, "b"),
+            Some(1),
+            at("2026-01-02T00:00:00Z"),
+        );
+        assert_eq!(second[0].last_transition_time, first[0].last_transition_time);
+        assert_eq!(second[0].reason, "Probing");
+        let third = conditions(
+            &second,
+            &Outcome::new(State::Ready, Reason::Answering, "c"),
+            Some(1),
+            at("2026-01-03T00:00:00Z"),
+        );
+        assert_eq!(
+            third.iter().map(|c| (c.type_.as_str(), c.status.as_str())).collect::<Vec<_>>(),
+            [("Ready", "True"), ("Reconciling", "False"), ("Stalled", "False")]
+        );
+        assert_eq!(third[0].last_transition_time, Time(at("2026-01-03T00:00:00Z")));
+        assert_eq!(third[2].last_transition_time, Time(at("2026-01-01T00:00:00Z")));
+    }
+
+    fn pod(status: PodStatus) -> Pod {
+        let mut pod = Pod { status: Some(status), ..Pod::default() };
+        pod.metadata.labels =
+            Some([("controller-revision-hash".to_owned(), "r2".to_owned())].into());
+        pod.metadata.uid = Some("u".to_owned());
+        pod
+    }
+
+    fn ready(status: &str) -> PodStatus {
+        let condition = PodCondition {
+            type_: "Ready".to_owned(),
+            status: status.to_owned(),
+            ..PodCondition::default()
+        };
+        PodStatus { conditions: Some(vec![condition]), ..PodStatus::default() }
+    }
+
+    #[test]
+    fn a_pod_is_tried_only_when_it_is_ready_and_new() {
+        let tenant = crate::tenant::build::tests::valid("photos", |_| {});
+        let mut suspended = tenant.clone();
+        suspended.suspend = true;
+        let status = k8s_openapi::api::apps::v1::StatefulSetStatus {
+            update_revision: Some("r2".to_owned()),
+            ..Default::default()
+        };
+        let workload = StatefulSet { status: Some(status), ..StatefulSet::default() };
+        let mut old = pod(ready("True"));
+        old.metadata.labels =
+            Some([("controller-revision-hash".to_owned(), "r1".to_owned())].into());
+        let waiting = ContainerStateWaiting {
+            reason: Some("ErrImagePull".to_owned()),
+            message: Some("no such image".to_owned()),
+        };
+        let failing = pod(PodStatus {
+            container_statuses: Some(vec![ContainerStatus {
+                state: Some(ContainerState { waiting: Some(waiting), ..Default::default() }),
+                ..Default::default()
+            }]),
+            ..PodStatus::default()
+        });
+        for (name, tenant, pod, expected) in [
+            ("no pod", &tenant, None, (State::Reconciling, Reason::Starting)),
+            (
+                "not ready",
+                &tenant,
+                Some(pod(ready("False"))),
+                (State::Reconciling, Reason::Starting),
+            ),
+            ("old template", &tenant, Some(old), (State::Reconciling, Reason::RollingOut)),
+            ("no image", &tenant, Some(failing), (State::Reconciling, Reason::PodFailing)),
+            ("suspended", &suspended, None, (State::AtRest, Reason::Suspended)),
+            (
+                "stopping",
+                &suspended,
+                Some(pod(ready("True"))),
+                (State::Reconciling, Reason::Suspended),
+            ),
+        ] {
+            let PodState::NotReady(outcome) = pod_state(tenant, &workload, pod.as_ref()) else {
+                panic!("{name}: ready")
+            };
+            assert_eq!((outcome.state, outcome.reason), expected, "{name}");
+        }
+        let state = pod_state(&tenant, &workload, Some(&pod(ready("True"))));
+        assert_eq!(state, PodState::Ready { uid: "u".to_owned() });
+    }
+}

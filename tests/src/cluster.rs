@@ -1,0 +1,203 @@
+//! A real Kubernetes, through the programs that people use: `kubectl` and `helm`.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use coffer_signature::{Credentials, SecretKey};
+use serde_json::Value;
+
+use crate::server::Client;
+
+/// The namespace that the operator lives in.
+pub const SYSTEM: &str = "coffer-system";
+
+/// The repository's root.
+pub fn repository() -> PathBuf {
+    std::env::var_os("COFFER_TEST_REPOSITORY").map(PathBuf::from).expect("run tests/cluster/run")
+}
+
+fn output(program: &str, arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .current_dir(repository())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    child.stdin.take().expect("its input").write_all(input.as_bytes()).expect("its input");
+    child.wait_with_output().expect("its output")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs `kubectl` and expects that it goes well; what it printed.
+pub fn kubectl(arguments: &[&str]) -> String {
+    let output = output("kubectl", arguments, "");
+    assert!(output.status.success(), "kubectl {arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Runs `kubectl` and expects that it is refused; what it said.
+pub fn kubectl_refused(arguments: &[&str], input: &str) -> String {
+    let output = output("kubectl", arguments, input);
+    assert!(!output.status.success(), "kubectl {arguments:?} went well: {}", text(&output.stdout));
+    text(&output.stderr)
+}
+
+/// Runs `helm` and expects that it goes well.
+pub fn helm(arguments: &[&str]) -> String {
+    let output = output("helm", arguments, "");
+    assert!(output.status.success(), "helm {arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// `kubectl apply -f -`.
+pub fn apply(manifest: &str) {
+    let output = output("kubectl", &["apply", "-f", "-"], manifest);
+    assert!(output.status.success(), "{manifest}\n{}", text(&output.stderr));
+}
+
+/// An object as JSON; `null` when there is none.
+pub fn get(kind: &str, namespace: &str, name: &str) -> Value {
+    let text = kubectl(&["get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found"]);
+    if text.trim().is_empty() { Value::Null } else { serde_json::from_str(&text).expect("JSON") }
+}
+
+/// Waits until `probe` gives something, and how long that took.
+pub async fn eventually<T>(
+    what: &str,
+    within: Duration,
+    mut probe: impl AsyncFnMut() -> Option<T>,
+) -> (T, Duration) {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = probe().await {
+            return (found, start.elapsed());
+        }
+        assert!(start.elapsed() < within, "{what}: not within {within:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Makes a namespace that enforces the restricted Pod Security profile.
+pub fn namespace(name: &str) {
+    apply(&format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  labels: {{pod-security.kubernetes.io/enforce: restricted}}\n"
+    ));
+}
+
+/// Installs definitions and operator by their charts, unless that was done.
+pub fn install() {
+    static DONE: std::sync::Once = std::sync::Once::new();
+    DONE.call_once(|| {
+        namespace(SYSTEM);
+        helm(&["upgrade", "--install", "coffer-crds", "charts/coffer-crds", "-n", SYSTEM]);
+        helm(&[
+            "upgrade",
+            "--install",
+            "coffer-operator",
+            "charts/coffer-operator",
+            "-n",
+            SYSTEM,
+            "--set",
+            "image.repository=cluster.test/coffer,image.tag=test,image.pullPolicy=Never",
+            "--wait",
+            "--timeout",
+            "60s",
+        ]);
+    });
+}
+
+/// The manifest of a Tenant with 1 GiB, and further lines of its spec.
+pub fn tenant(namespace: &str, name: &str, spec: &str) -> String {
+    let spec: Vec<String> = spec.lines().map(|line| format!("  {line}")).collect();
+    let spec = spec.join("\n");
+    format!(
+        "apiVersion: coffer.dev/v1alpha1\nkind: Tenant\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n  storage: \
+         {{embedded: {{size: 1Gi}}}}\n{spec}"
+    )
+}
+
+/// `kubectl wait --for=condition=Ready`, as a user would.
+pub fn wait_ready(namespace: &str, name: &str) {
+    kubectl(&[
+        "wait",
+        "--for=condition=Ready",
+        "-n",
+        namespace,
+        &format!("tenant/{name}"),
+        "--timeout=60s",
+    ]);
+}
+
+/// A condition of a Tenant: status, reason, message.
+pub fn condition(namespace: &str, name: &str, kind: &str) -> (String, String, String) {
+    let tenant = get("tenant", namespace, name);
+    let conditions = tenant["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let found =
+        conditions.into_iter().find(|condition| condition["type"] == kind).unwrap_or_default();
+    let field = |name: &str| found[name].as_str().unwrap_or_default().to_owned();
+    (field("status"), field("reason"), field("message"))
+}
+
+/// A value of a Secret.
+pub fn secret(namespace: &str, name: &str, key: &str) -> String {
+    let path = format!("jsonpath={{.data.{}}}", key.replace('.', "\\."));
+    let encoded = kubectl(&["get", "secret", name, "-n", namespace, "-o", &path]);
+    text(&output("base64", &["-d"], &encoded).stdout)
+}
+
+/// A client of a Tenant over its Service's name, trusting the roots that it publishes.
+pub fn client(namespace: &str, name: &str) -> Client {
+    let roots = kubectl(&[
+        "get",
+        "configmap",
+        &format!("{name}-ca"),
+        "-n",
+        namespace,
+        "-o",
+        "jsonpath={.data.ca\\.crt}",
+    ]);
+    let root = format!("{name}-root");
+    let credentials = Credentials {
+        access_key_id: secret(namespace, &root, "accessKey").parse().expect("a key"),
+        secret_key: SecretKey::new(secret(namespace, &root, "secretKey")),
+        session_token: None,
+    };
+    Client::new(&format!("{name}.{namespace}.svc"), 443, roots.as_bytes(), credentials)
+}
+
+/// What the operator has written since `start`, as `verb resource namespace/name`, from the apiserver's own record.
+pub fn writes_of(user: &str, since: usize) -> Vec<String> {
+    let record = std::fs::read_to_string(std::env::var("COFFER_TEST_AUDIT").expect("the record"))
+        .unwrap_or_default();
+    let events =
+        record.lines().skip(since).filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    events
+        .filter(|event| event["user"]["username"].as_str() == Some(user))
+        .filter(|event| !matches!(event["verb"].as_str(), Some("get" | "list" | "watch")))
+        .map(|event| {
+            let object = &event["objectRef"];
+            let field = |name: &str| object[name].as_str().unwrap_or_default().to_owned();
+            let verb = event["verb"].as_str().unwrap_or_default();
+            format!(
+                "{verb} {} {} {}/{}",
+                field("resource"),
+                field("subresource"),
+                field("namespace"),
+                field("name")
+            )
+        })
+        .collect()
+}
+
+/// How many lines the record has.
+pub fn recorded() -> usize {
+    let record = std::env::var("COFFER_TEST_AUDIT").expect("the record");
+    std::fs::read_to_string(record).unwrap_or_default().lines().count()
+}
