@@ -9,7 +9,7 @@ use coffer_tests::server::{Client, Server};
 use tempfile::TempDir;
 
 use crate::held::{self, Held, content, told};
-use crate::trace::{Strace, Threads};
+use crate::trace::Killer;
 
 const INLINE: usize = 1000;
 const BLOB: usize = 100_000;
@@ -219,93 +219,77 @@ fn blob_files(server: &Server) -> usize {
     count
 }
 
-/// Kills before each call of each thread, and counts the points.
+/// Kills before each call, and counts the points.
 async fn enumerate(act: Act, least: usize) {
     let mut server = Server::start_in(TempDir::new().unwrap(), &[("COFFER_LOG", "warn")]).await;
     must(&server.client().reconnecting(), "PUT /photos", &[], Vec::new()).await;
     let data = server.folder().join("data");
-    let log = server.folder().join("strace");
     let mut points = 0;
-    let mut seen = Vec::new();
-    for threads in [Threads::Others, Threads::Commit] {
-        for n in 1.. {
-            let client = server.client().reconnecting();
-            let case = act.prepare(&client).await;
-            let strace = Strace::attach(
-                server.pid(),
-                threads,
-                threads.changes(),
-                &format!("signal=SIGKILL:when={n}"),
-                &log,
+    let all = loop {
+        let n = points + 1;
+        let client = server.client().reconnecting();
+        let case = act.prepare(&client).await;
+        let killer = Killer::attach(server.pid(), n);
+        let (method, uri) = case.line.split_once(' ').unwrap();
+        let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+        let headers: Vec<(&str, &str)> =
+            case.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let answer = client.try_send(method, path, query, &headers, case.body.clone()).await;
+        let acknowledged = answer.as_ref().is_ok_and(|answer| answer.status.is_success());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        // Acknowledged, the server goes on with its garbage: done when nothing more was called for a while.
+        let mut quiet = (0, Instant::now());
+        let killed = loop {
+            if server.has_ended() {
+                break true;
+            }
+            let seen = killer.seen().len();
+            if seen != quiet.0 {
+                quiet = (seen, Instant::now());
+            }
+            if acknowledged
+                && blob_files(&server) == case.blobs
+                && quiet.1.elapsed() > Duration::from_millis(150)
+            {
+                break false;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{act:?} {n}: neither killed nor done: {answer:?}, {} blobs, not {}",
+                blob_files(&server),
+                case.blobs
             );
-            let (method, uri) = case.line.split_once(' ').unwrap();
-            let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
-            let headers: Vec<(&str, &str)> =
-                case.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            let answer = client.try_send(method, path, query, &headers, case.body.clone()).await;
-            // A connection that breaks in the midst of an answer leaves a status and half a document: not acknowledged for
-            // whoever needs the document, and at least not contradicted.
-            let acknowledged = answer.as_ref().is_ok_and(|answer| answer.status.is_success());
-            let deadline = Instant::now() + Duration::from_secs(if acknowledged { 3 } else { 10 });
-            let killed = loop {
-                if server.has_ended() {
-                    break true;
-                }
-                if acknowledged && blob_files(&server) == case.blobs {
-                    // One breath for the commit that takes the garbage off the queue.
-                    tokio::time::sleep(Duration::from_millis(30)).await;
-                    break server.has_ended();
-                }
-                assert!(
-                    Instant::now() < deadline,
-                    "{act:?}, {threads:?} {n}: neither killed nor done: {answer:?}, {} blobs, not {}",
-                    blob_files(&server),
-                    case.blobs
-                );
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            };
-            if !killed {
-                server.kill();
-            }
-            let trace = strace.finish();
-            let why = format!(
-                "{act:?}, {threads:?} killed at call {n} (acknowledged: {acknowledged})\n{trace}"
-            );
-            if matches!(act, Act::DeleteMany) && !acknowledged {
-                // Each key on its own is whole or gone.
-                let store = held::open(&data).await;
-                let mut held = held::read(&store).await;
-                for (key, value) in &case.before {
-                    held.entry(key.clone()).or_insert_with(|| value.clone());
-                }
-                assert_eq!(held, case.before, "{why}");
-                held::empty_out(&store).await;
-                store.close().await;
-            } else if acknowledged {
-                held::assert_one_of(&data, &[&case.after], &why).await;
-            } else {
-                held::assert_one_of(&data, &[&case.before, &case.after], &why).await;
-            }
-            server.launch().await;
-            if !killed {
-                break;
-            }
-            points += 1;
-            seen.push(trace.lines().rfind(|line| line.contains("INJECTED")).map_or_else(
-                String::new,
-                |line| {
-                    line.split_once(' ')
-                        .map_or(line, |(_, call)| call)
-                        .split('(')
-                        .next()
-                        .unwrap_or_default()
-                        .trim()
-                        .to_owned()
-                },
-            ));
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        };
+        if !killed {
+            server.kill();
         }
-    }
-    eprintln!("{act:?}: {points} points: {}", seen.join(" "));
+        let seen = killer.seen();
+        let trace = killer.finish();
+        let why = format!("{act:?} killed before call {n} (acknowledged: {acknowledged})\n{trace}");
+        if matches!(act, Act::DeleteMany) && !acknowledged {
+            // Each key on its own is whole or gone.
+            let store = held::open(&data).await;
+            let mut held = held::read(&store).await;
+            for (key, value) in &case.before {
+                held.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+            assert_eq!(held, case.before, "{why}");
+            held::empty_out(&store).await;
+            store.close().await;
+        } else if acknowledged {
+            held::assert_one_of(&data, &[&case.after], &why).await;
+        } else {
+            held::assert_one_of(&data, &[&case.before, &case.after], &why).await;
+        }
+        server.launch().await;
+        if !killed {
+            assert!(seen.len() <= points, "call {n} was made, and it wasn't killed: {trace}");
+            break seen;
+        }
+        points += 1;
+    };
+    eprintln!("{act:?}: {points} points: {}", all.join(" "));
     assert!(points >= least, "{act:?}: only {points} points");
 }
 
@@ -324,12 +308,15 @@ points! {
     g1_put_large: Act::Put { size: LARGE }, 8;
     g1_replace_inline: Act::Replace { size: INLINE }, 2;
     g1_replace_blob: Act::Replace { size: BLOB }, 6;
+    g1_replace_large: Act::Replace { size: LARGE }, 9;
     g1_part_inline: Act::Part { size: INLINE }, 2;
     g1_part_blob: Act::Part { size: BLOB }, 5;
+    g1_part_large: Act::Part { size: LARGE }, 8;
     g1_complete: Act::Complete, 4;
     g1_abort: Act::Abort, 5;
     g1_copy_inline: Act::Copy { size: INLINE }, 2;
     g1_copy_blob: Act::Copy { size: BLOB }, 5;
+    g1_copy_large: Act::Copy { size: LARGE }, 8;
     g1_delete_inline: Act::Delete { size: INLINE }, 2;
     g1_delete_blob: Act::Delete { size: BLOB }, 4;
     g1_delete_many: Act::DeleteMany, 6;
