@@ -11,14 +11,14 @@ use tempfile::TempDir;
 use crate::held::{self, Held, content, told};
 use crate::trace::Killer;
 
-const INLINE: usize = 1000;
-const BLOB: usize = 100_000;
+pub(crate) const INLINE: usize = 1000;
+pub(crate) const BLOB: usize = 100_000;
 /// Several writes, and room that is claimed first.
-const LARGE: usize = 2_500_000;
+pub(crate) const LARGE: usize = 2_500_000;
 
 /// An operation to be killed in.
 #[derive(Clone, Copy, Debug)]
-enum Act {
+pub(crate) enum Act {
     Put {
         size: usize,
     },
@@ -38,17 +38,34 @@ enum Act {
         size: usize,
     },
     DeleteMany,
+    Begin,
+    /// A part over one of the same number.
+    ReplacePart {
+        size: usize,
+    },
+    CopyPart {
+        size: usize,
+    },
+    /// Over an object that was made of parts.
+    ReplaceParts,
 }
 
 /// What there is before, what there is after, and the request between.
-struct Case {
-    before: Held,
-    after: Held,
-    line: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
+pub(crate) struct Case {
+    pub(crate) before: Held,
+    pub(crate) after: Held,
+    pub(crate) line: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
     /// The files of blobs that there are when all is done, garbage included.
     blobs: usize,
+}
+
+/// `METHOD /path?query` in three.
+pub(crate) fn parts(line: &str) -> (&str, &str, &str) {
+    let (method, uri) = line.split_once(' ').unwrap();
+    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+    (method, path, query)
 }
 
 async fn must(
@@ -57,8 +74,7 @@ async fn must(
     headers: &[(&str, &str)],
     body: Vec<u8>,
 ) -> coffer_tests::server::Answer {
-    let (method, uri) = line.split_once(' ').unwrap();
-    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+    let (method, path, query) = parts(line);
     let answer = client.send(method, path, query, headers, body).await;
     assert!(answer.status.is_success(), "{line}: {}", answer.text());
     answer
@@ -70,7 +86,7 @@ fn md5_of(answer: &coffer_tests::server::Answer) -> String {
 
 impl Act {
     /// Makes what is there before.
-    async fn prepare(self, client: &Client) -> Case {
+    pub(crate) async fn prepare(self, client: &Client) -> Case {
         // Warms up the threads that the operation needs, and stays.
         must(client, "PUT /photos/kept", &[], content(7, LARGE)).await;
         must(client, "PUT /photos/small", &[], content(8, INLINE)).await;
@@ -134,6 +150,55 @@ impl Act {
                 case.after = before.clone();
                 case.after.insert("upload of k, part 1".to_owned(), etag);
                 blobs += 2 * is_blob(size);
+            }
+            Self::Begin => {
+                case.line = "POST /photos/k?uploads".to_owned();
+                case.after = before.clone();
+                case.after.insert("upload of k".to_owned(), "begun".to_owned());
+            }
+            Self::ReplacePart { size } => {
+                let id = begin().await;
+                before.insert("upload of k".to_owned(), "begun".to_owned());
+                // Its digest is known from a part that was put before under another number.
+                let etag = md5_of(&part(&id, 9, size).await);
+                before.insert("upload of k, part 9".to_owned(), etag.clone());
+                let old = md5_of(&part(&id, 1, size + 1).await);
+                case.line = format!("PUT /photos/k?partNumber=1&uploadId={id}");
+                case.body = content(2, size);
+                case.after = before.clone();
+                case.after.insert("upload of k, part 1".to_owned(), etag);
+                before.insert("upload of k, part 1".to_owned(), old);
+                blobs += 2 * is_blob(size);
+            }
+            Self::CopyPart { size } => {
+                let id = begin().await;
+                let etag = md5_of(&must(client, "PUT /photos/source", &[], content(1, size)).await);
+                before.insert("source".to_owned(), told(1, size));
+                before.insert("upload of k".to_owned(), "begun".to_owned());
+                case.line = format!("PUT /photos/k?partNumber=1&uploadId={id}");
+                case.headers = vec![("x-amz-copy-source".to_owned(), "/photos/source".to_owned())];
+                case.after = before.clone();
+                case.after.insert("upload of k, part 1".to_owned(), etag);
+                blobs += 2 * is_blob(size);
+            }
+            Self::ReplaceParts => {
+                let id = begin().await;
+                let mut document = String::from("<CompleteMultipartUpload>");
+                for (number, size) in [(1, 5 << 20), (2, BLOB)] {
+                    let etag = md5_of(&part(&id, number, size).await);
+                    document.push_str(&format!(
+                        "<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
+                    ));
+                }
+                document.push_str("</CompleteMultipartUpload>");
+                must(client, &format!("POST /photos/k?uploadId={id}"), &[], document.into_bytes())
+                    .await;
+                before.insert("k".to_owned(), told(2, (5 << 20) + BLOB));
+                case.line = "PUT /photos/k".to_owned();
+                case.body = content(3, BLOB);
+                case.after = before.clone();
+                case.after.insert("k".to_owned(), told(3, BLOB));
+                blobs += 1;
             }
             Self::Complete | Self::Abort => {
                 put_before("k", BLOB, &mut before, &mut blobs).await;
@@ -230,8 +295,7 @@ async fn enumerate(act: Act, least: usize) {
         let client = server.client().reconnecting();
         let case = act.prepare(&client).await;
         let killer = Killer::attach(server.pid(), n);
-        let (method, uri) = case.line.split_once(' ').unwrap();
-        let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+        let (method, path, query) = parts(&case.line);
         let headers: Vec<(&str, &str)> =
             case.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let answer = client.try_send(method, path, query, &headers, case.body.clone()).await;
@@ -312,6 +376,10 @@ points! {
     g1_part_inline: Act::Part { size: INLINE }, 2;
     g1_part_blob: Act::Part { size: BLOB }, 5;
     g1_part_large: Act::Part { size: LARGE }, 8;
+    g1_begin: Act::Begin, 2;
+    g1_replace_part: Act::ReplacePart { size: BLOB }, 9;
+    g1_copy_part: Act::CopyPart { size: BLOB }, 6;
+    g1_replace_parts: Act::ReplaceParts, 9;
     g1_complete: Act::Complete, 4;
     g1_abort: Act::Abort, 5;
     g1_copy_inline: Act::Copy { size: INLINE }, 2;

@@ -1,6 +1,7 @@
 //! `strace`: kills a process at its n-th call that changes a file, or lets that call fail.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -103,6 +104,15 @@ impl Killer {
     }
 }
 
+/// Which threads of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Threads {
+    /// The one that writes the index.
+    Commit,
+    /// Those that write and remove blobs.
+    Files,
+}
+
 /// Lets calls of a process fail.
 pub(crate) struct Spoiler {
     process: Child,
@@ -110,24 +120,40 @@ pub(crate) struct Spoiler {
 }
 
 impl Spoiler {
-    /// `calls` of the threads whose name fits fail as `what` says, for instance `error=EIO:when=2+`.
-    pub(crate) fn attach(
-        pid: u32,
-        is_wanted: impl Fn(&str) -> bool,
-        calls: &str,
-        what: &str,
-    ) -> Self {
+    /// `calls` of these threads fail as `what` says, for instance `error=EIO:when=2+`.
+    pub(crate) fn attach(pid: u32, data: &Path, threads: Threads, calls: &str, what: &str) -> Self {
         let mut command = Command::new("strace");
         command.args(["-y", "-s", "0", "-e", "signal=none"]);
         command.args(["-e", &format!("trace={calls}"), "-e", &format!("inject={calls}:{what}")]);
-        let mut count = 0;
-        for entry in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
-            let entry = entry.unwrap();
-            let Ok(name) = std::fs::read_to_string(entry.path().join("comm")) else { continue };
-            if is_wanted(name.trim()) {
-                command.args(["-p", &entry.file_name().to_string_lossy()]);
-                count += 1;
+        let mut tasks: Vec<(u32, String)> = std::fs::read_dir(format!("/proc/{pid}/task"))
+            .unwrap()
+            .filter_map(|entry| {
+                let entry = entry.unwrap();
+                let name = std::fs::read_to_string(entry.path().join("comm")).ok()?;
+                Some((entry.file_name().to_str()?.parse().ok()?, name.trim().to_owned()))
+            })
+            .collect();
+        tasks.sort_unstable();
+        if threads == Threads::Commit {
+            // That thread also wakes others and logs by `write`: only the index's files fail.
+            for entry in std::fs::read_dir(data.join("index")).unwrap() {
+                command.arg("-P").arg(entry.unwrap().path());
             }
+        }
+        // Workers write to sockets, by `writev` too. The runtime starts them first, one for each processor.
+        let workers = if threads == Threads::Files && calls == "writev" {
+            std::thread::available_parallelism().unwrap().get()
+        } else {
+            0
+        };
+        let wanted = match threads {
+            Threads::Commit => "coffer-commit",
+            Threads::Files => "tokio-rt-worker",
+        };
+        let mut count = 0;
+        for (task, _) in tasks.iter().filter(|(_, name)| name == wanted).skip(workers) {
+            command.args(["-p", &task.to_string()]);
+            count += 1;
         }
         assert!(count > 0, "there is no such thread");
         let mut process = command
