@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use coffer_tests::server::{Answer, Server};
 use futures_util::future::join_all;
-use tempfile::TempDir;
 
 use crate::held::{content, of_bytes, told};
 
@@ -133,7 +132,7 @@ async fn the_reserve_refuses_first_and_deleting_makes_room() {
         refused.text()
     );
     assert!(held.len() >= 8, "only {} objects fit", held.len());
-    let free = rustix::fs::statvfs(&small.data()).unwrap();
+    let free = rustix::fs::statvfs(small.data()).unwrap();
     assert!(
         free.f_bavail * free.f_frsize >= reserve as u64,
         "the reserve was touched: {}",
@@ -163,7 +162,7 @@ async fn a_full_disk_loses_nothing_and_serves_again_without_a_restart() {
     for round in 0..2 {
         // All the room but a little is taken from outside, as another program might.
         let filler = small.data().join("lost+found/filler");
-        let free = rustix::fs::statvfs(&small.data()).unwrap();
+        let free = rustix::fs::statvfs(small.data()).unwrap();
         let most = free.f_bavail * free.f_frsize - 3 * MIB as u64;
         let file = std::fs::File::create(&filler).unwrap();
         rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, most).unwrap();

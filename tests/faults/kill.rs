@@ -126,7 +126,7 @@ impl Act {
         };
         match self {
             Self::Put { size } => {
-                case.line = "PUT /photos/k".to_owned();
+                "PUT /photos/k".clone_into(&mut case.line);
                 case.body = content(2, size);
                 case.after = before.clone();
                 case.after.insert("k".to_owned(), told(2, size));
@@ -134,7 +134,7 @@ impl Act {
             }
             Self::Replace { size } => {
                 put_before("k", size, &mut before, &mut blobs).await;
-                case.line = "PUT /photos/k".to_owned();
+                "PUT /photos/k".clone_into(&mut case.line);
                 case.body = content(2, size);
                 case.after = before.clone();
                 case.after.insert("k".to_owned(), told(2, size));
@@ -152,7 +152,7 @@ impl Act {
                 blobs += 2 * is_blob(size);
             }
             Self::Begin => {
-                case.line = "POST /photos/k?uploads".to_owned();
+                "POST /photos/k?uploads".clone_into(&mut case.line);
                 case.after = before.clone();
                 case.after.insert("upload of k".to_owned(), "begun".to_owned());
             }
@@ -194,7 +194,7 @@ impl Act {
                 must(client, &format!("POST /photos/k?uploadId={id}"), &[], document.into_bytes())
                     .await;
                 before.insert("k".to_owned(), told(2, (5 << 20) + BLOB));
-                case.line = "PUT /photos/k".to_owned();
+                "PUT /photos/k".clone_into(&mut case.line);
                 case.body = content(3, BLOB);
                 case.after = before.clone();
                 case.after.insert("k".to_owned(), told(3, BLOB));
@@ -229,7 +229,7 @@ impl Act {
             }
             Self::Copy { size } => {
                 put_before("source", size, &mut before, &mut blobs).await;
-                case.line = "PUT /photos/k".to_owned();
+                "PUT /photos/k".clone_into(&mut case.line);
                 case.headers = vec![("x-amz-copy-source".to_owned(), "/photos/source".to_owned())];
                 case.after = before.clone();
                 case.after.insert("k".to_owned(), told(1, size));
@@ -239,19 +239,19 @@ impl Act {
                 case.after = before.clone();
                 put_before("k", size, &mut before, &mut blobs).await;
                 blobs -= is_blob(size);
-                case.line = "DELETE /photos/k".to_owned();
+                "DELETE /photos/k".clone_into(&mut case.line);
             }
             Self::DeleteMany => {
                 case.after = before.clone();
                 let mut document = String::from("<Delete>");
-                for n in 0..8 {
+                for n in 0..32 {
                     let size = if n % 2 == 0 { BLOB } else { INLINE };
                     put_before(&format!("k{n}"), size, &mut before, &mut blobs).await;
                     document.push_str(&format!("<Object><Key>k{n}</Key></Object>"));
                 }
                 document.push_str("</Delete>");
                 blobs = 1;
-                case.line = "POST /photos?delete".to_owned();
+                "POST /photos?delete".clone_into(&mut case.line);
                 case.headers =
                     vec![("x-amz-checksum-crc32".to_owned(), crc32(document.as_bytes()))];
                 case.body = document.into_bytes();
@@ -294,7 +294,7 @@ async fn enumerate(act: Act, least: usize) {
         let n = points + 1;
         let client = server.client().reconnecting();
         let case = act.prepare(&client).await;
-        let killer = Killer::attach(server.pid(), n);
+        let watcher = Killer::attach(server.pid(), n);
         let (method, path, query) = parts(&case.line);
         let headers: Vec<(&str, &str)> =
             case.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -307,7 +307,7 @@ async fn enumerate(act: Act, least: usize) {
             if server.has_ended() {
                 break true;
             }
-            let seen = killer.seen().len();
+            let seen = watcher.seen().len();
             if seen != quiet.0 {
                 quiet = (seen, Instant::now());
             }
@@ -328,8 +328,8 @@ async fn enumerate(act: Act, least: usize) {
         if !killed {
             server.kill();
         }
-        let seen = killer.seen();
-        let trace = killer.finish();
+        let seen = watcher.seen();
+        let trace = watcher.finish();
         let why = format!("{act:?} killed before call {n} (acknowledged: {acknowledged})\n{trace}");
         if matches!(act, Act::DeleteMany) && !acknowledged {
             // Each key on its own is whole or gone.
@@ -387,5 +387,5 @@ points! {
     g1_copy_large: Act::Copy { size: LARGE }, 8;
     g1_delete_inline: Act::Delete { size: INLINE }, 2;
     g1_delete_blob: Act::Delete { size: BLOB }, 4;
-    g1_delete_many: Act::DeleteMany, 6;
+    g1_delete_many: Act::DeleteMany, 20;
 }

@@ -34,7 +34,7 @@ fn start(program: &Command, call: &str, n: usize) -> Child {
 /// Ends `strace` and the program under it.
 fn end(child: &mut Child) {
     let group = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    drop(kill_process_group(group, Signal::KILL));
+    let _gone = kill_process_group(group, Signal::KILL);
     child.wait().unwrap();
 }
 
@@ -135,7 +135,7 @@ async fn g1_opening_a_new_folder_writes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g1_opening_a_new_folder_syncs_and_folders() {
-    opens_anew(&[("fsync", 1), ("fdatasync", 1), ("mkdir", 4)]).await;
+    opens_anew(&[("fsync", 1), ("fdatasync", 1), ("mkdir", 3)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,7 +157,7 @@ async fn g1_opening_a_folder_after_a_crash() {
     ] {
         let mut count = 0;
         // Making the blobs' folders is tried again at each opening: the calls fail, all alike.
-        for n in (1..).step_by(if call == "mkdir" { 32 } else { 1 }) {
+        for n in (1..).step_by(if call == "mkdir" { 16 } else { 1 }) {
             copy(&crashed, &data);
             if !is_killed(&server, call, n) {
                 break;

@@ -71,7 +71,7 @@ impl Killer {
                         seen.push(name.to_owned());
                         if seen.len() == n {
                             // It may be gone already, by its own.
-                            drop(kill_process(victim, Signal::KILL));
+                            let _gone = kill_process(victim, Signal::KILL);
                         }
                     }
                     from += line.len();
@@ -188,7 +188,7 @@ impl Spoiler {
 /// SIGINT lets it detach before it ends.
 fn interrupt(strace: &mut Child) {
     if let Some(pid) = i32::try_from(strace.id()).ok().and_then(Pid::from_raw) {
-        drop(kill_process(pid, Signal::INT));
+        let _gone = kill_process(pid, Signal::INT);
     }
     strace.wait().unwrap();
 }
