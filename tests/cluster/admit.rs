@@ -27,7 +27,9 @@ fn merge(base: &mut Value, over: &Value) {
 
 fn object(name: &str, case: &Value) -> Value {
     let mut spec: Value = serde_json::from_str(BASE).unwrap();
-    merge(&mut spec, &case["spec"]);
+    if let Some(over) = case.get("spec") {
+        merge(&mut spec, over);
+    }
     let name = case["name"].as_str().unwrap_or(name);
     json!({"apiVersion": "coffer.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": name, "namespace": "admit"}, "spec": spec})
 }
