@@ -133,6 +133,15 @@ fn trailers_are_refused_by_code() {
             ("too long", edit(line, &long), bad),
             ("no end", wire.trim_end().to_owned(), "IncompleteBody"),
             ("bytes after the end", format!("{wire}x"), "IncompleteBody"),
+            // minio-go ends unsigned trailers so; after signed ones nobody does.
+            (
+                "one empty line more",
+                format!("{wire}\r\n"),
+                if signed { "IncompleteBody" } else { "OK" },
+            ),
+            ("half an empty line more", format!("{wire}\r"), "IncompleteBody"),
+            ("a line feed more", format!("{wire}\n"), "IncompleteBody"),
+            ("two empty lines more", format!("{wire}\r\n\r\n"), "IncompleteBody"),
         ] {
             let code = read(verified.payload(), wire.as_bytes())
                 .map_or_else(|refusal| refusal.code(), |_| "OK");

@@ -46,6 +46,8 @@ enum State {
     TrailerSignature,
     /// The empty line that ends all.
     LastLine,
+    /// All is there. Unsigned trailers may be followed by one more empty line, which minio-go sends.
+    SpareLine,
     End,
 }
 
@@ -73,7 +75,7 @@ impl ChunkDecoder {
             if let State::Data(remaining) = self.state {
                 self.state = self.data(remaining, &mut input, out)?;
             } else if self.state == State::End {
-                return Err(incomplete("bytes follow the end of the last chunk"));
+                return Err(surplus());
             } else if self.fill_line(&mut input)? {
                 let line = mem::take(&mut self.line);
                 self.state = self.line(&line)?;
@@ -85,7 +87,17 @@ impl ChunkDecoder {
     }
 
     pub(crate) fn finish(self) -> Result<Trailers, Refusal> {
-        if self.state == State::End {
+        let is_over = match self.state {
+            State::End => true,
+            State::SpareLine => self.line.is_empty(),
+            State::Head
+            | State::Data(_)
+            | State::DataEnd
+            | State::Trailers
+            | State::TrailerSignature
+            | State::LastLine => false,
+        };
+        if is_over {
             Ok(Trailers(self.trailers))
         } else {
             Err(incomplete("the body ended before its last chunk"))
@@ -119,7 +131,7 @@ impl ChunkDecoder {
     fn fill_line(&mut self, input: &mut Bytes) -> Result<bool, Refusal> {
         let limit = match self.state {
             State::Head | State::Data(_) | State::End => MAX_HEAD_LINE,
-            State::DataEnd | State::LastLine => 2,
+            State::DataEnd | State::LastLine | State::SpareLine => 2,
             State::Trailers | State::TrailerSignature => MAX_TRAILER_LINE,
         };
         let room = limit.saturating_sub(self.line.len());
@@ -132,6 +144,7 @@ impl ChunkDecoder {
                 self.line.extend_from_slice(&mem::take(input));
                 Ok(false)
             }
+            None if self.state == State::SpareLine => Err(surplus()),
             None => {
                 Err(self.malformed("a line that is too long, or bytes where a line should end"))
             }
@@ -144,7 +157,8 @@ impl ChunkDecoder {
             State::Head => self
                 .head(strict.ok_or_else(|| self.malformed("a chunk's head does not end in CRLF"))?),
             State::DataEnd if strict == Some(b"") => Ok(State::Head),
-            State::LastLine if strict == Some(b"") => Ok(State::End),
+            State::LastLine | State::SpareLine if strict == Some(b"") => Ok(State::End),
+            State::SpareLine => Err(surplus()),
             State::DataEnd | State::LastLine => {
                 Err(self.malformed("CRLF is missing after a chunk"))
             }
@@ -224,7 +238,7 @@ impl ChunkDecoder {
     fn trailer(&mut self, line: &[u8]) -> Result<State, Refusal> {
         if line.is_empty() {
             return match (&self.seed, self.state) {
-                (None, _) => self.all_trailers_came().map(|()| State::End),
+                (None, _) => self.all_trailers_came().map(|()| State::SpareLine),
                 (Some(_), State::Trailers) => Ok(State::TrailerSignature),
                 (Some(_), _) => Err(self.malformed("the trailers have no x-amz-trailer-signature")),
             };
@@ -287,11 +301,18 @@ impl ChunkDecoder {
             State::Trailers | State::TrailerSignature => {
                 Refusal::MalformedTrailerError(Cow::Borrowed(message))
             }
-            State::Head | State::Data(_) | State::DataEnd | State::LastLine | State::End => {
-                Refusal::InvalidRequest(Cow::Borrowed(message))
-            }
+            State::Head
+            | State::Data(_)
+            | State::DataEnd
+            | State::LastLine
+            | State::SpareLine
+            | State::End => Refusal::InvalidRequest(Cow::Borrowed(message)),
         }
     }
+}
+
+fn surplus() -> Refusal {
+    incomplete("bytes follow the end of the last chunk")
 }
 
 fn incomplete(message: &'static str) -> Refusal {
