@@ -1,6 +1,7 @@
 //! Connections: accepted, encrypted, limited, and drained at the end.
 
 pub mod certificate;
+pub mod patient;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,12 +18,14 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
+use patient::Patient;
+
 /// The bounds that every connection is held to.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Connections at once.
     pub connections: u32,
-    /// The longest pause in a handshake or a request's head.
+    /// The longest pause in a handshake or a request's head, and the longest time in which a client takes nothing of an answer.
     pub patience: Duration,
 }
 
@@ -80,6 +83,7 @@ pub async fn serve<A, F, B>(
         tokio::spawn(async move {
             let _slot = slot;
             let Some(stream) = handshake(&tls, stream, peer, limits.patience).await else { return };
+            let stream = Patient::new(stream, limits.patience);
             let service = service_fn(move |request| {
                 let answer = answer(request, peer);
                 async move { Ok::<_, std::convert::Infallible>(answer.await) }

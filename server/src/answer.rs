@@ -138,10 +138,22 @@ fn tail(text: &mut String, resource: &str, ids: &Ids) {
     text.push_str("</HostId></Error>");
 }
 
-/// Completes an error document of the wire library, which knows neither resource nor ids.
+/// Completes an error document of the wire library, which knows neither resource nor ids, and for some errors no sentence.
 pub fn complete(document: &Bytes, resource: &str, ids: &Ids) -> Option<String> {
     let text = std::str::from_utf8(document).ok()?.strip_suffix("</Error>")?;
     let mut text = text.to_owned();
+    if !text.contains("<Message>") {
+        let message = if text.contains("<Code>MalformedXML</Code>") {
+            "The XML you provided was not well-formed or did not validate against our published schema."
+        } else if text.contains("<Code>MissingRequestBodyError</Code>") {
+            "Request Body is empty."
+        } else {
+            "The request can't be carried out."
+        };
+        text.push_str("<Message>");
+        escape_into(&mut text, message);
+        text.push_str("</Message>");
+    }
     tail(&mut text, resource, ids);
     Some(text)
 }
@@ -201,6 +213,23 @@ mod tests {
             "{document}"
         );
         assert!(document.contains("<Resource>/b/&lt;k&gt;</Resource>"), "{document}");
+    }
+
+    #[test]
+    fn every_error_has_a_sentence() {
+        let ids = Ids { request: "1".to_owned(), host: "h".into() };
+        let completed = |document: &'static str| {
+            complete(&Bytes::from_static(document.as_bytes()), "/b", &ids).unwrap()
+        };
+        assert!(
+            completed("<Error><Code>MalformedXML</Code></Error>")
+                .contains("<Message>The XML you provided")
+        );
+        let own = completed("<Error><Code>A</Code><Message>b</Message></Error>");
+        assert!(
+            own.contains("<Message>b</Message>") && own.matches("<Message>").count() == 1,
+            "{own}"
+        );
     }
 
     #[test]

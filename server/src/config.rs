@@ -42,9 +42,10 @@ pub struct Config {
     #[arg(long, env = "COFFER_DRAIN_SECONDS", default_value_t = 20)]
     pub drain_seconds: u16,
 
-    /// Bytes of free space on the data folder's file system below which writes are refused.
-    #[arg(long, env = "COFFER_RESERVE_BYTES", default_value_t = 256 * 1024 * 1024)]
-    pub reserve_bytes: u64,
+    /// Bytes of free space on the data folder's file system below which writes are refused. Default: 256 MiB, or the twentieth
+    /// part of a file system smaller than 5 GiB.
+    #[arg(long, env = "COFFER_RESERVE_BYTES")]
+    pub reserve_bytes: Option<u64>,
 
     /// Objects up to this many bytes are kept in the index itself.
     #[arg(long, env = "COFFER_INLINE_BYTES", default_value_t = 32 * 1024, value_parser = clap::value_parser!(u64).range(..=1024 * 1024))]
@@ -72,6 +73,17 @@ pub struct Config {
 }
 
 impl Config {
+    /// The reserve of free space in bytes, as asked for or by the size of the file system that `data` is or will be on.
+    pub fn reserve(&self) -> u64 {
+        const USUAL: u64 = 256 * 1024 * 1024;
+        let sized = || {
+            let folder = self.data.ancestors().find(|folder| folder.exists())?;
+            let system = rustix::fs::statvfs(folder).ok()?;
+            Some(system.f_blocks.saturating_mul(system.f_frsize) / 20)
+        };
+        self.reserve_bytes.unwrap_or_else(|| sized().map_or(USUAL, |part| part.min(USUAL)))
+    }
+
     /// The longest pause that a client may make.
     pub fn patience(&self) -> Duration {
         Duration::from_secs(u64::from(self.idle_seconds))

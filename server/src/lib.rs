@@ -22,7 +22,7 @@ use coffer_store::{OpenError, Settings, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
-use tracing::info;
+use tracing::{info, warn};
 
 use accept::certificate::{self, CertificateError};
 use authenticate::{Authenticator, CredentialsError, RootCredentials};
@@ -75,18 +75,19 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let tls = certificate::tls(certificate, config.tls_min_version)?;
     let store = Store::open(Settings {
         inline_limit: config.inline_bytes,
-        reserve: config.reserve_bytes,
+        reserve: config.reserve(),
         ..Settings::new(config.data.clone())
     })
     .await?;
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|cause| StartError::Listen { address: config.listen, cause })?;
+    let sweeper = tokio::spawn(sweep(store.clone()));
     let authenticator = Authenticator::new(root, config.region.clone());
     let service = Arc::new(Service::new(
         authenticator,
         Domains::new(config.domains.iter().filter(|name| !name.is_empty()).cloned()),
-        store,
+        store.clone(),
         config.region.clone(),
         config.max_requests,
         config.patience(),
@@ -101,8 +102,42 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         accept::Limits { connections: config.max_connections, patience: config.patience() };
     let drain = Duration::from_secs(u64::from(config.drain_seconds));
     accept::serve(listener, TlsAcceptor::from(Arc::new(tls)), limits, answer, stop, drain).await;
+    sweeper.abort();
+    // What still holds the store is cut off with the runtime; what was acknowledged is durable either way.
+    if tokio::time::timeout(LAST_STEPS, store.close()).await.is_err() {
+        info!("connections were cut off");
+    }
     info!("stopped");
     Ok(())
+}
+
+/// How long the store may take to close.
+const LAST_STEPS: Duration = Duration::from_secs(2);
+
+/// A blob that a crash left behind is removed after so long.
+const LEFTOVER: Duration = Duration::from_hours(24);
+
+/// Removes once a day what crashes left behind, the first time soon after the start.
+async fn sweep(store: Store) {
+    let mut days =
+        tokio::time::interval_at(tokio::time::Instant::now() + LAST_STEPS * 30, LEFTOVER);
+    loop {
+        days.tick().await;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the edge: the age of files is told by the clock"
+        )]
+        let now = jiff::Timestamp::now();
+        match store.sweep(LEFTOVER, now).await {
+            Ok(sweep) => info!(seen = sweep.seen, removed = sweep.removed, "swept"),
+            Err(error) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "can't sweep; tried again tomorrow"
+                );
+            }
+        }
+    }
 }
 
 /// How long the readiness probe says no before connections are refused: endpoints have to hear of it first.

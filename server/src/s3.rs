@@ -16,6 +16,7 @@ mod list;
 mod list_uploads;
 mod multipart;
 mod put;
+pub mod range;
 mod receive;
 pub mod supported;
 mod unset;

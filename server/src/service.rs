@@ -8,7 +8,7 @@ use std::time::Duration;
 use coffer_store::{IndexHealth, Store};
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response, Uri, Version};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use s3s::Body;
@@ -172,6 +172,7 @@ impl Service {
         *request.headers_mut() = head.headers;
         let trailers = body.trailers();
         let conditions = s3::conditions::take(request.headers_mut())?;
+        s3::range::tidy(request.headers_mut());
         let stored = s3::attributes::take(request.headers_mut())?;
         bare_headers(request.headers_mut(), length);
         *request.body_mut() = if takes_document(operation) {
@@ -189,7 +190,7 @@ impl Service {
             trailers,
             now,
         });
-        let response = self.s3.call(request).await.map_err(|error| {
+        let mut response = self.s3.call(request).await.map_err(|error| {
             let error = s3s::StdError::from(error);
             error!(
                 id = ids.request,
@@ -203,6 +204,12 @@ impl Service {
                 "We encountered an internal error. Please try again.",
             )
         })?;
+        // The wire library takes the headers of a read, and no status.
+        if response.status() == StatusCode::OK
+            && response.headers().contains_key(header::CONTENT_RANGE)
+        {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
         // An object that was read is the client's bytes, never a document of ours.
         let ours = operation != Operation::GetObject || !response.status().is_success();
         Ok(if ours { finished(response, &method, resource, ids) } else { response })
@@ -218,7 +225,7 @@ impl Service {
         };
         let mut response = Response::new(Body::empty());
         if !ready {
-            *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             response
                 .headers_mut()
                 .insert("x-minio-server-status", HeaderValue::from_static("offline"));
@@ -230,7 +237,16 @@ impl Service {
 /// The host of a request, which every request has: `Host`, or HTTP/2's `:authority`. Where both stand, they have to agree, or
 /// a proxy and this server could take the request for different ones.
 fn host(head: &mut Parts) -> Result<Option<String>, Refusal> {
-    let invalid = |message: &'static str| Refusal::new("InvalidRequest", 400, message);
+    let version = head.version;
+    // What follows on a connection of such a request can't be trusted either.
+    let invalid = |message: &'static str| {
+        let refusal = Refusal::new("InvalidRequest", 400, message);
+        if version == Version::HTTP_2 {
+            refusal
+        } else {
+            refusal.with_header(header::CONNECTION, HeaderValue::from_static("close"))
+        }
+    };
     let mut hosts = head.headers.get_all(header::HOST).iter();
     let (first, more) = (hosts.next(), hosts.next().is_some());
     if more {
@@ -377,10 +393,14 @@ fn finished(
         head.headers.remove(header::CONTENT_LENGTH);
         return Response::from_parts(head, Body::empty());
     }
-    if head.status == http::StatusCode::NOT_MODIFIED {
+    if head.status == StatusCode::NOT_MODIFIED {
         return Response::from_parts(head, Body::empty());
     }
-    let Some(bytes) = body.bytes().filter(|_| is_document) else {
+    if failed {
+        // The library forgets it where an error has headers of its own.
+        head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    }
+    let Some(bytes) = body.bytes().filter(|_| is_document || failed) else {
         return Response::from_parts(head, body);
     };
     let cleaned = answer::without_controls(&bytes).map(bytes::Bytes::from);

@@ -1,1 +1,12 @@
-//! A real Kubernetes.
+//! The operator and the server in a real Kubernetes, installed by the charts and used as people use them.
+//!
+//! The tests run one after another in one cluster; each has namespaces of its own.
+
+mod admit;
+mod install;
+mod tenants;
+mod faults;
+mod certificate;
+mod roll;
+mod rest;
+mod uninstall;

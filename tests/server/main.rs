@@ -1,3 +1,28 @@
 //! The real server, spoken to by hand: what is good, what is bad, and what must not change.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test's helpers fail the test"
+)]
+
+mod claim;
 mod objects;
+mod authentication;
+mod bodies;
+mod documents;
+mod routes;
+mod reads;
+mod writes;
+mod keys;
+mod listings;
+mod multipart;
+mod copies;
+mod versions_of_http;
+mod limits;
+mod smuggling;
+mod slow;
+mod tls;

@@ -10,6 +10,8 @@
     reason = "a part of a test ends the test when it fails"
 )]
 
+pub mod identity;
 pub mod server;
+pub mod stored;
 pub mod clients;
 pub mod cluster;

@@ -15,7 +15,6 @@ use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
-use rcgen::{CertificateParams, KeyPair};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -23,6 +22,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::identity;
 
 /// The root access key of every test's server.
 pub const ACCESS_KEY: &str = "testrootaccess";
@@ -46,40 +48,6 @@ pub fn program(name: &str) -> PathBuf {
     program
 }
 
-/// A folder with a certificate for `localhost` of a CA of its own, its key, and the root credentials.
-fn write_identity(folder: &Path) {
-    let params = |names: &[&str], common: &str| {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(names).expect("names");
-        params.distinguished_name.push(rcgen::DnType::CommonName, common);
-        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2120, 1, 1);
-        params
-    };
-    let ca_key = KeyPair::generate().expect("a key");
-    let mut ca = params(&[], "tests of Coffer");
-    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    ca.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
-    let ca = rcgen::CertifiedIssuer::self_signed(ca, ca_key).expect("a CA");
-    let key = KeyPair::generate().expect("a key");
-    let mut leaf = params(&["localhost", "*.localhost", "127.0.0.1"], "localhost");
-    leaf.use_authority_key_identifier_extension = true;
-    leaf.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
-    leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
-    let leaf = leaf.signed_by(&key, &ca).expect("a certificate");
-    for (name, text) in [
-        ("ca.crt", ca.pem()),
-        ("tls/tls.crt", leaf.pem()),
-        ("tls/tls.key", key.serialize_pem()),
-        ("root/accessKey", ACCESS_KEY.to_owned()),
-        ("root/secretKey", SECRET_KEY.to_owned()),
-    ] {
-        let file = folder.join(name);
-        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
-        std::fs::write(file, text).expect("a file");
-    }
-}
-
 /// A running server. Ends with the value.
 #[derive(Debug)]
 pub struct Server {
@@ -99,14 +67,14 @@ impl Server {
     /// The same with settings beside the usual, as environment variables.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a folder");
-        write_identity(folder.path());
+        identity::write(folder.path());
         Self::start_in(folder, settings).await
     }
 
     /// The same in a folder of the caller's choice, for instance on a file system that fills up.
     pub async fn start_in(folder: TempDir, settings: &[(&str, &str)]) -> Self {
         if !folder.path().join("tls").exists() {
-            write_identity(folder.path());
+            identity::write(folder.path());
         }
         let address = free_address();
         let settings = settings
@@ -212,6 +180,38 @@ impl Server {
         line.split_whitespace().nth(1).expect("a number").parse().expect("a number")
     }
 
+    /// Open file descriptors of the process.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("it runs").count()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether the process has ended by itself; then another can be launched.
+    pub fn has_ended(&mut self) -> bool {
+        let Some(process) = &mut self.process else { return true };
+        let ended = process.try_wait().expect("a process").is_some();
+        if ended {
+            self.process = None;
+        }
+        ended
+    }
+
+    /// Asserts that the log holds neither the secret key nor any signature: a signature is 64 hexadecimal digits, and so is
+    /// every key that one is made with.
+    pub fn assert_discreet(&self) {
+        let log = self.read_log();
+        assert!(!log.contains(SECRET_KEY), "the log holds the secret key");
+        let mut run = 0;
+        for (at, byte) in log.bytes().enumerate() {
+            run = if byte.is_ascii_hexdigit() { run + 1 } else { 0 };
+            assert!(run < 64, "the log holds a signature: {}", &log[at.saturating_sub(300)..=at]);
+        }
+    }
+
     /// A client that signs by the root key.
     pub fn client(&self) -> &Client {
         &self.client
@@ -298,6 +298,25 @@ fn element(text: &str, name: &str) -> Option<String> {
     Some(rest.split_once(&format!("</{name}>"))?.0.to_owned())
 }
 
+/// A version of HTTP to speak.
+#[derive(Clone, Copy)]
+enum Version {
+    Http1,
+    Http2,
+}
+
+fn http(
+    tls: &ClientConfig,
+    version: Version,
+) -> HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>> {
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_only();
+    let connector = match version {
+        Version::Http1 => builder.enable_http1().build(),
+        Version::Http2 => builder.enable_http2().build(),
+    };
+    HyperClient::builder(TokioExecutor::new()).build(connector)
+}
+
 /// An HTTP client for one server, which trusts its certificate and signs by `coffer-signature`.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -334,13 +353,42 @@ impl Client {
             .expect("versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
+        let http = http(&tls, Version::Http1);
+        Self { host: host.to_owned(), port, tls, http, credentials }
+    }
+
+    /// The same client without its connections: the next request makes a new one.
+    #[must_use]
+    pub fn reconnecting(&self) -> Self {
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls.clone())
+            .with_tls_config(self.tls.clone())
             .https_only()
             .enable_http1()
             .build();
-        let http = HyperClient::builder(TokioExecutor::new()).build(connector);
-        Self { host: host.to_owned(), port, tls, http, credentials }
+        let http =
+            HyperClient::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        Self { http, ..self.clone() }
+    }
+
+    /// The serial number of the certificate that a new connection meets, in lower-case hexadecimal; empty when there is none.
+    pub async fn served_serial(&self) -> String {
+        let Ok(stream) = TcpStream::connect((self.host.as_str(), self.port)).await else {
+            return String::new();
+        };
+        let name = ServerName::try_from(self.host.clone()).expect("a name");
+        let connector = TlsConnector::from(std::sync::Arc::new(self.tls.clone()));
+        let Ok(stream) = connector.connect(name, stream).await else { return String::new() };
+        let (_, session) = stream.get_ref();
+        let leaf =
+            session.peer_certificates().and_then(|chain| chain.first()).expect("a certificate");
+        let (_, leaf) = x509_parser::parse_x509_certificate(leaf).expect("X.509");
+        hex::encode(leaf.raw_serial())
+    }
+
+    /// The same client, over HTTP/2.
+    #[must_use]
+    pub fn over_http2(&self) -> Self {
+        Self { http: http(&self.tls, Version::Http2), ..self.clone() }
     }
 
     fn url(&self, path: &str, query: &str) -> String {
@@ -439,7 +487,12 @@ impl Client {
         headers: HeaderMap,
         body: impl Into<Bytes>,
     ) -> Result<Answer, hyper_util::client::legacy::Error> {
-        let mut request = Request::new(Full::new(body.into()));
+        let (mut headers, body) = (headers, body.into());
+        // Of an empty body the HTTP library says nothing, and S3 wants to hear of it.
+        if body.is_empty() && matches!(method, "PUT" | "POST") {
+            headers.entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
+        }
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::from_str(method).expect("a method");
         *request.uri_mut() = self.url(path, query).parse().expect("a URL");
         *request.headers_mut() = headers;
@@ -452,18 +505,25 @@ impl Client {
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
 
-    /// Sends bytes over a TLS connection of their own and reads until the server closes it or is silent for `patience`.
+    /// A TLS connection of its own, for HTTP/1.1.
     ///
     /// # Panics
-    /// When there is no connection.
-    pub async fn raw(&self, bytes: &[u8], patience: Duration) -> Vec<u8> {
+    /// When there is none.
+    pub async fn connect(&self) -> TlsStream<TcpStream> {
         let stream =
             TcpStream::connect((self.host.as_str(), self.port)).await.expect("a connection");
         let mut tls = self.tls.clone();
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let name = ServerName::try_from(self.host.clone()).expect("a name");
-        let mut stream =
-            TlsConnector::from(std::sync::Arc::new(tls)).connect(name, stream).await.expect("TLS");
+        TlsConnector::from(std::sync::Arc::new(tls)).connect(name, stream).await.expect("TLS")
+    }
+
+    /// Sends bytes over a TLS connection of their own and reads until the server closes it or is silent for `patience`.
+    ///
+    /// # Panics
+    /// When there is no connection.
+    pub async fn raw(&self, bytes: &[u8], patience: Duration) -> Vec<u8> {
+        let mut stream = self.connect().await;
         // The server may have closed already: what it said before is what counts.
         let _sent = stream.write_all(bytes).await;
         let mut answer = Vec::new();

@@ -1,0 +1,56 @@
+//! At rest the operator writes nothing, and puts back what drifts.
+
+use std::time::Duration;
+
+use coffer_tests::cluster::{
+    self, eventually, get, kubectl, namespace, recorded, tenant, wait_ready, writes_of,
+};
+
+const OPERATOR: &str = "system:serviceaccount:coffer-system:coffer-operator";
+
+#[tokio::test]
+async fn e1_at_rest_nothing_is_written() {
+    cluster::install();
+    namespace("rest");
+    cluster::apply(&tenant("rest", "photos", ""));
+    wait_ready("rest", "photos");
+    // The objects of the other tests settle too.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let since = recorded();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let writes = writes_of(OPERATOR, since);
+    // Certificates of a minute are renewed on purpose.
+    let at_rest: Vec<&String> = writes
+        .iter()
+        .filter(|write| !write.contains(" renewed/") && !write.contains("events"))
+        .collect();
+    assert!(at_rest.is_empty(), "{at_rest:#?}");
+    println!("writes in a minute at rest: 0");
+}
+
+#[tokio::test]
+async fn e2_drift_is_put_back() {
+    cluster::install();
+    namespace("drift");
+    cluster::apply(&tenant("drift", "photos", ""));
+    wait_ready("drift", "photos");
+    kubectl(&["delete", "service", "photos", "-n", "drift"]);
+    kubectl(&[
+        "patch",
+        "pdb",
+        "photos",
+        "-n",
+        "drift",
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"maxUnavailable":0}}"#,
+    ]);
+    let ((), took) = eventually("both are back", Duration::from_secs(30), async || {
+        let service = get("service", "drift", "photos");
+        let budget = get("pdb", "drift", "photos");
+        (!service.is_null() && budget["spec"]["maxUnavailable"] == 1).then_some(())
+    })
+    .await;
+    println!("drift was put back after {took:?}");
+    wait_ready("drift", "photos");
+}

@@ -1,0 +1,19 @@
+//! Faults: the server is killed at each call that changes its data, its disk fills up or fails, and what it acknowledged is there.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test's helpers fail the test, and its figures are for people"
+)]
+
+mod held;
+mod trace;
+mod kill;
+mod open;
+mod writers;
+mod failing_disk;
+mod disk_full;
+mod second_process;

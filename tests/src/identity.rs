@@ -1,0 +1,61 @@
+//! What a tenant's server is given: a certificate of a CA of its own, and root credentials.
+
+use std::path::Path;
+
+use rcgen::{CertificateParams, Issuer, KeyPair};
+
+use crate::server::{ACCESS_KEY, SECRET_KEY};
+
+fn params(names: &[&str], common: &str) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).expect("names");
+    params.distinguished_name.push(rcgen::DnType::CommonName, common);
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2120, 1, 1);
+    params
+}
+
+/// Writes a CA, a certificate for `localhost` of it with its key, and the root credentials to a folder.
+pub fn write(folder: &Path) {
+    let ca_key = KeyPair::generate().expect("a key");
+    let mut ca = params(&[], "tests of Coffer");
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    ca.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+    let certificate = ca.self_signed(&ca_key).expect("a CA");
+    for (name, text) in [("ca.crt", certificate.pem()), ("ca.key", ca_key.serialize_pem())] {
+        replace(folder, name, &text);
+    }
+    issue(folder, 1);
+    set_root(folder, ACCESS_KEY, SECRET_KEY);
+}
+
+/// Issues a certificate with this serial number by the folder's CA and puts it in the place of the old.
+pub fn issue(folder: &Path, serial: u64) {
+    let read = |name| std::fs::read_to_string(folder.join(name)).expect("a file");
+    let ca_key = KeyPair::from_pem(&read("ca.key")).expect("a key");
+    let issuer = Issuer::from_ca_cert_pem(&read("ca.crt"), ca_key).expect("a CA");
+    let key = KeyPair::generate().expect("a key");
+    let mut leaf = params(&["localhost", "*.localhost", "127.0.0.1"], "localhost");
+    leaf.serial_number = Some(serial.into());
+    leaf.use_authority_key_identifier_extension = true;
+    leaf.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+    leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+    let leaf = leaf.signed_by(&key, &issuer).expect("a certificate");
+    replace(folder, "tls/tls.crt", &leaf.pem());
+    replace(folder, "tls/tls.key", &key.serialize_pem());
+}
+
+/// Sets the root credentials.
+pub fn set_root(folder: &Path, access_key: &str, secret_key: &str) {
+    replace(folder, "root/accessKey", access_key);
+    replace(folder, "root/secretKey", secret_key);
+}
+
+/// Each file changes as a whole.
+fn replace(folder: &Path, name: &str, text: &str) {
+    let file = folder.join(name);
+    std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+    let new = file.with_extension("new");
+    std::fs::write(&new, text).expect("a file");
+    std::fs::rename(new, file).expect("a file");
+}
