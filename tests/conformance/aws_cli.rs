@@ -230,7 +230,11 @@ async fn a_url_that_it_signed_works_without_it() {
     aws.write("body", b"hello");
     aws.run(&["s3", "mb", "s3://files"]);
     aws.run(&["s3", "cp", "--quiet", "body", "s3://files/a b"]);
-    let url = aws.run(&["s3", "presign", "s3://files/a b", "--expires-in", "60"]);
+    // For an endpoint of its own, the CLI presigns by the old signature unless it is told.
+    aws.write("config", b"[default]\ns3 =\n  signature_version = s3v4\n");
+    let mut presign = clients::command(&clients::python("aws"), &aws.server);
+    presign.env("AWS_CONFIG_FILE", aws.path("config")).args(["s3", "presign", "s3://files/a b"]);
+    let url = String::from_utf8(clients::run(&mut presign).stdout).expect("text");
     let fetch = "import ssl, sys, urllib.request as u\n\
         c = ssl.create_default_context(cafile=sys.argv[2])\n\
         o = u.build_opener(u.ProxyHandler({}), u.HTTPSHandler(context=c))\n\

@@ -7,8 +7,7 @@ use coffer_tests::server::Server;
 
 #[tokio::test]
 async fn every_case_of_the_suite_passes() {
-    // Virtual-host style: names below `localhost` resolve to this machine.
-    let server = Server::start_with(&[("COFFER_DOMAINS", "localhost")]).await;
+    let server = Server::start_with(&[("COFFER_DOMAINS", "s3.localhost")]).await;
     let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/boto3_suite.py");
     let mut command = clients::command(&clients::python("python"), &server);
     let output = command.arg(&suite).output().expect("python");

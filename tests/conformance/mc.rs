@@ -109,7 +109,7 @@ async fn files_go_there_and_back() {
         assert_eq!(stat[0]["size"], content.len(), "{name}");
     }
     assert_eq!(mc.bytes(&["cat", "--offset", "1", "coffer/files/in/small"]), b"ello");
-    assert_eq!(mc.bytes(&["head", "--lines", "1", "coffer/files/in/small"]), b"hello");
+    assert_eq!(mc.bytes(&["head", "--lines", "1", "coffer/files/in/small"]), b"hello\n");
     // Copies within the server, of one and of several parts.
     mc.run(&["cp", "coffer/files/in/large ü", "coffer/files/copy"]);
     assert_eq!(mc.bytes(&["cat", "coffer/files/copy"]), large);
