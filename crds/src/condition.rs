@@ -53,6 +53,8 @@ pub enum Reason {
     AuthorityInvalid,
     /// The API server refused an object as invalid.
     Refused,
+    /// The volume can't grow to what the spec asks for; the Tenant may work nevertheless.
+    VolumeNotGrown,
     /// The operator lacks a right; the message names verb and object.
     Forbidden,
     /// The API server didn't answer; the operator tries again.
@@ -63,7 +65,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for documentation and metrics.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Answering,
         Self::Starting,
         Self::RollingOut,
@@ -77,6 +79,7 @@ impl Reason {
         Self::NotOwned,
         Self::AuthorityInvalid,
         Self::Refused,
+        Self::VolumeNotGrown,
         Self::Forbidden,
         Self::ApiUnavailable,
         Self::Internal,
@@ -98,6 +101,7 @@ impl Reason {
             Self::NotOwned => "NotOwned",
             Self::AuthorityInvalid => "AuthorityInvalid",
             Self::Refused => "Refused",
+            Self::VolumeNotGrown => "VolumeNotGrown",
             Self::Forbidden => "Forbidden",
             Self::ApiUnavailable => "ApiUnavailable",
             Self::Internal => "Internal",

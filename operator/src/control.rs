@@ -2,13 +2,13 @@
 //!
 //! [`list_buckets`] is the proof behind `Ready`: a signed request that the server answered.
 
-mod sign;
-
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use coffer_signature::{PayloadHash, SignError, Signer};
+use http::header::{HOST, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
@@ -67,9 +67,9 @@ pub enum ProbeError {
     /// The request can't be made.
     #[error("the request can't be made")]
     Request(#[from] http::Error),
-    /// A header of the request can't be made.
+    /// The request can't be signed.
     #[error("the request can't be signed")]
-    Sign(#[from] sign::SignError),
+    Sign(#[from] SignError),
     /// The connection broke.
     #[error("the connection broke")]
     Http(#[from] hyper::Error),
@@ -95,12 +95,14 @@ pub async fn list_buckets(
     root: &RootCredentials,
     now: Timestamp,
 ) -> Result<(), ProbeError> {
-    let mut headers = HeaderMap::new();
     let host = match target.port {
         443 => target.host.clone(),
         port => format!("{}:{port}", target.host),
     };
-    sign::get(&host, "/", &mut headers, root, &target.region, now)?;
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, HeaderValue::from_str(&host).map_err(|_invalid| ProbeError::Name(host))?);
+    let signer = Signer { credentials: root.credentials(), region: &target.region, service: "s3" };
+    signer.sign_headers(&Method::GET, "/", "", &mut headers, &PayloadHash::of(b""), now)?;
     let mut request =
         Request::builder().method(Method::GET).uri("/").body(Empty::<bytes::Bytes>::new())?;
     *request.headers_mut() = headers;

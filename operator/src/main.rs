@@ -44,7 +44,7 @@ struct Run {
     )]
     cluster_domain: String,
     /// How long a server that is told to end waits for its open requests, in seconds.
-    #[arg(long, env = "COFFER_DRAIN_SECONDS", default_value_t = 10, value_name = "N")]
+    #[arg(long, env = "COFFER_DRAIN_SECONDS", default_value_t = 20, value_name = "N")]
     drain_seconds: u64,
     /// Where /livez, /readyz and /metrics are, over plain HTTP.
     #[arg(long, env = "COFFER_HEALTH", default_value = "0.0.0.0:8080", value_name = "ADDR:PORT")]

@@ -1,11 +1,10 @@
 //! A Tenant's root credentials: generated, or read from the Secret that the user brings.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
+use coffer_signature::{AccessKeyIdError, Credentials, SecretKey};
 use k8s_openapi::ByteString;
 use rand::distr::{Distribution, Uniform};
-use zeroize::Zeroizing;
 
 /// The key of the access key in a Secret.
 pub const ACCESS_KEY: &str = "accessKey";
@@ -17,31 +16,9 @@ const SECRET_KEY_LENGTH: usize = 40;
 const UPPER_AND_DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const LETTERS_AND_DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// A secret key. It is shown nowhere; [`SecretKey::reveal`] is where it leaves.
-#[derive(Clone)]
-pub struct SecretKey(Zeroizing<String>);
-
-impl SecretKey {
-    /// The key itself, to sign with or to write into a Secret.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SecretKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretKey(redacted)")
-    }
-}
-
 /// The root identity's keys.
 #[derive(Clone, Debug)]
-pub struct RootCredentials {
-    /// The access key: a name, not a secret.
-    pub access_key: String,
-    /// The secret key.
-    pub secret_key: SecretKey,
-}
+pub struct RootCredentials(Credentials);
 
 /// What is wrong with a Secret that should hold root credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,19 +41,19 @@ pub enum RootCredentialsError {
         "key `{0}` holds a character that isn't printable ASCII; use letters and digits, without a line end"
     )]
     Characters(&'static str),
+    /// The access key isn't one.
+    #[error("key `accessKey`: {0}")]
+    AccessKey(AccessKeyIdError),
 }
 
 impl RootCredentials {
     /// New credentials from `rng`.
-    pub fn generate(rng: &mut impl rand::CryptoRng) -> Self {
-        Self {
-            access_key: random_text(UPPER_AND_DIGITS, ACCESS_KEY_LENGTH, rng),
-            secret_key: SecretKey(Zeroizing::new(random_text(
-                LETTERS_AND_DIGITS,
-                SECRET_KEY_LENGTH,
-                rng,
-            ))),
-        }
+    ///
+    /// # Errors
+    /// Never in truth: the generated access key is of letters and digits.
+    pub fn generate(rng: &mut impl rand::CryptoRng) -> Result<Self, RootCredentialsError> {
+        let access_key = random_text(UPPER_AND_DIGITS, ACCESS_KEY_LENGTH, rng);
+        Self::new(&access_key, random_text(LETTERS_AND_DIGITS, SECRET_KEY_LENGTH, rng))
     }
 
     /// Credentials from the data of a Secret.
@@ -84,17 +61,37 @@ impl RootCredentials {
     /// # Errors
     /// [`RootCredentialsError`] names the key and what to do.
     pub fn parse(data: &BTreeMap<String, ByteString>) -> Result<Self, RootCredentialsError> {
-        Ok(Self {
-            access_key: value(data, ACCESS_KEY, 3)?,
-            secret_key: SecretKey(Zeroizing::new(value(data, SECRET_KEY, 8)?)),
-        })
+        Self::new(&value(data, ACCESS_KEY, 3)?, value(data, SECRET_KEY, 8)?)
+    }
+
+    fn new(access_key: &str, secret_key: String) -> Result<Self, RootCredentialsError> {
+        Ok(Self(Credentials {
+            access_key_id: access_key.parse().map_err(RootCredentialsError::AccessKey)?,
+            secret_key: SecretKey::new(secret_key),
+            session_token: None,
+        }))
+    }
+
+    /// What to sign with.
+    pub fn credentials(&self) -> &Credentials {
+        &self.0
+    }
+
+    /// The access key: a name, not a secret.
+    pub fn access_key(&self) -> &str {
+        self.0.access_key_id.as_str()
+    }
+
+    /// The secret key, to hand it to its owner.
+    pub fn secret_key(&self) -> &str {
+        self.0.secret_key.expose()
     }
 
     /// The data of the Secret that holds these credentials.
     pub fn to_data(&self) -> BTreeMap<String, ByteString> {
         BTreeMap::from([
-            (ACCESS_KEY.to_owned(), ByteString(self.access_key.clone().into_bytes())),
-            (SECRET_KEY.to_owned(), ByteString(self.secret_key.reveal().as_bytes().to_vec())),
+            (ACCESS_KEY.to_owned(), ByteString(self.access_key().as_bytes().to_vec())),
+            (SECRET_KEY.to_owned(), ByteString(self.secret_key().as_bytes().to_vec())),
         ])
     }
 }
@@ -131,12 +128,12 @@ mod tests {
 
     #[test]
     fn generated_credentials_are_read_back() {
-        let made = RootCredentials::generate(&mut StdRng::seed_from_u64(1));
+        let made = RootCredentials::generate(&mut StdRng::seed_from_u64(1)).unwrap();
         let read = RootCredentials::parse(&made.to_data()).unwrap();
-        assert_eq!((made.access_key.len(), made.secret_key.reveal().len()), (20, 40));
-        assert_eq!(read.access_key, made.access_key);
-        assert_eq!(read.secret_key.reveal(), made.secret_key.reveal());
-        assert!(!format!("{made:?}").contains(made.secret_key.reveal()));
+        assert_eq!((made.access_key().len(), made.secret_key().len()), (20, 40));
+        assert_eq!(read.access_key(), made.access_key());
+        assert_eq!(read.secret_key(), made.secret_key());
+        assert!(!format!("{made:?}").contains(made.secret_key()));
     }
 
     #[test]

@@ -124,6 +124,7 @@ async fn work(
         secret_namespaces: options.secret_namespaces.clone(),
         poll: options.poll,
     });
+    let filled = Arc::new(tokio::sync::OnceCell::new());
     let stream = controller
         .graceful_shutdown_on(async move {
             // Told to stop, or whoever would tell is gone: both end it.
@@ -131,10 +132,11 @@ async fn work(
         })
         .run(
             move |tenant, context| {
-                let stores = stores.clone();
+                let (stores, filled) = (stores.clone(), filled.clone());
                 async move {
                     // Acting on a store that isn't filled yet would send what is there already.
-                    stores.filled().await;
+                    // One waits for all: a store wakes only the last of several that wait for it.
+                    filled.get_or_init(|| stores.filled()).await;
                     Box::pin(reconcile::reconcile(tenant, context)).await
                 }
             },

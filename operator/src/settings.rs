@@ -20,7 +20,7 @@ impl Default for Settings {
         Self {
             image: None,
             cluster_domain: "cluster.local".to_owned(),
-            drain: Duration::from_secs(10),
+            drain: Duration::from_secs(20),
             extra_names: Vec::new(),
         }
     }

@@ -117,7 +117,7 @@ fn tenant_of(object: &impl Resource<DynamicType = ()>) -> Option<ObjectRef<Watch
 }
 
 impl Stores {
-    /// Returns once each store was filled the first time.
+    /// Returns once each store was filled the first time. Only one may wait at a time.
     pub async fn filled(&self) {
         let Self {
             service_accounts,

@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         .flatten_event(true)
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // Where a line can't be written, there is nobody to tell: by default that panics, and takes the thread along.
+        .log_internal_errors(false)
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -35,8 +37,14 @@ fn main() -> ExitCode {
     match runtime.block_on(coffer_server::run(config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "can't start");
+            tracing::error!(error = told(&error), "can't start");
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes: the first says what couldn't be done, the last why.
+fn told(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

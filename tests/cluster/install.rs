@@ -30,10 +30,10 @@ async fn a1_a_tenant_answers_within_seconds_of_its_manifest() {
     assert_eq!(photos.send("GET", "/album/a", "", &[], "").await.text(), body);
 
     let status = &get("tenant", "first", "photos")["status"];
-    assert_eq!(status["endpoint"], "https://photos.first.svc");
+    assert_eq!(status["endpoint"], "https://photos.first.svc.cluster.local");
     assert!(status["certificate"]["notAfter"].is_string(), "{status}");
     let listed = kubectl(&["get", "tenants", "-A"]);
-    assert!(listed.contains("https://photos.first.svc"), "{listed}");
+    assert!(listed.contains("https://photos.first.svc.cluster.local"), "{listed}");
 }
 
 /// What `kubectl explain` says of a field, for someone who never sees the source.

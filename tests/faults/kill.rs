@@ -9,16 +9,16 @@ use coffer_tests::server::{Client, Server};
 use tempfile::TempDir;
 
 use crate::held::{self, Held, content, told};
-use crate::trace::{Strace, Threads};
+use crate::trace::Killer;
 
-const INLINE: usize = 1000;
-const BLOB: usize = 100_000;
+pub(crate) const INLINE: usize = 1000;
+pub(crate) const BLOB: usize = 100_000;
 /// Several writes, and room that is claimed first.
-const LARGE: usize = 2_500_000;
+pub(crate) const LARGE: usize = 2_500_000;
 
 /// An operation to be killed in.
 #[derive(Clone, Copy, Debug)]
-enum Act {
+pub(crate) enum Act {
     Put {
         size: usize,
     },
@@ -38,17 +38,34 @@ enum Act {
         size: usize,
     },
     DeleteMany,
+    Begin,
+    /// A part over one of the same number.
+    ReplacePart {
+        size: usize,
+    },
+    CopyPart {
+        size: usize,
+    },
+    /// Over an object that was made of parts.
+    ReplaceParts,
 }
 
 /// What there is before, what there is after, and the request between.
-struct Case {
-    before: Held,
-    after: Held,
-    line: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
+pub(crate) struct Case {
+    pub(crate) before: Held,
+    pub(crate) after: Held,
+    pub(crate) line: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
     /// The files of blobs that there are when all is done, garbage included.
     blobs: usize,
+}
+
+/// `METHOD /path?query` in three.
+pub(crate) fn parts(line: &str) -> (&str, &str, &str) {
+    let (method, uri) = line.split_once(' ').unwrap();
+    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+    (method, path, query)
 }
 
 async fn must(
@@ -57,8 +74,7 @@ async fn must(
     headers: &[(&str, &str)],
     body: Vec<u8>,
 ) -> coffer_tests::server::Answer {
-    let (method, uri) = line.split_once(' ').unwrap();
-    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+    let (method, path, query) = parts(line);
     let answer = client.send(method, path, query, headers, body).await;
     assert!(answer.status.is_success(), "{line}: {}", answer.text());
     answer
@@ -70,7 +86,7 @@ fn md5_of(answer: &coffer_tests::server::Answer) -> String {
 
 impl Act {
     /// Makes what is there before.
-    async fn prepare(self, client: &Client) -> Case {
+    pub(crate) async fn prepare(self, client: &Client) -> Case {
         // Warms up the threads that the operation needs, and stays.
         must(client, "PUT /photos/kept", &[], content(7, LARGE)).await;
         must(client, "PUT /photos/small", &[], content(8, INLINE)).await;
@@ -110,7 +126,7 @@ impl Act {
         };
         match self {
             Self::Put { size } => {
-                case.line = "PUT /photos/k".to_owned();
+                "PUT /photos/k".clone_into(&mut case.line);
                 case.body = content(2, size);
                 case.after = before.clone();
                 case.after.insert("k".to_owned(), told(2, size));
@@ -118,7 +134,7 @@ impl Act {
             }
             Self::Replace { size } => {
                 put_before("k", size, &mut before, &mut blobs).await;
-                case.line = "PUT /photos/k".to_owned();
+                "PUT /photos/k".clone_into(&mut case.line);
                 case.body = content(2, size);
                 case.after = before.clone();
                 case.after.insert("k".to_owned(), told(2, size));
@@ -134,6 +150,55 @@ impl Act {
                 case.after = before.clone();
                 case.after.insert("upload of k, part 1".to_owned(), etag);
                 blobs += 2 * is_blob(size);
+            }
+            Self::Begin => {
+                "POST /photos/k?uploads".clone_into(&mut case.line);
+                case.after = before.clone();
+                case.after.insert("upload of k".to_owned(), "begun".to_owned());
+            }
+            Self::ReplacePart { size } => {
+                let id = begin().await;
+                before.insert("upload of k".to_owned(), "begun".to_owned());
+                // Its digest is known from a part that was put before under another number.
+                let etag = md5_of(&part(&id, 9, size).await);
+                before.insert("upload of k, part 9".to_owned(), etag.clone());
+                let old = md5_of(&part(&id, 1, size + 1).await);
+                case.line = format!("PUT /photos/k?partNumber=1&uploadId={id}");
+                case.body = content(2, size);
+                case.after = before.clone();
+                case.after.insert("upload of k, part 1".to_owned(), etag);
+                before.insert("upload of k, part 1".to_owned(), old);
+                blobs += 2 * is_blob(size);
+            }
+            Self::CopyPart { size } => {
+                let id = begin().await;
+                let etag = md5_of(&must(client, "PUT /photos/source", &[], content(1, size)).await);
+                before.insert("source".to_owned(), told(1, size));
+                before.insert("upload of k".to_owned(), "begun".to_owned());
+                case.line = format!("PUT /photos/k?partNumber=1&uploadId={id}");
+                case.headers = vec![("x-amz-copy-source".to_owned(), "/photos/source".to_owned())];
+                case.after = before.clone();
+                case.after.insert("upload of k, part 1".to_owned(), etag);
+                blobs += 2 * is_blob(size);
+            }
+            Self::ReplaceParts => {
+                let id = begin().await;
+                let mut document = String::from("<CompleteMultipartUpload>");
+                for (number, size) in [(1, 5 << 20), (2, BLOB)] {
+                    let etag = md5_of(&part(&id, number, size).await);
+                    document.push_str(&format!(
+                        "<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
+                    ));
+                }
+                document.push_str("</CompleteMultipartUpload>");
+                must(client, &format!("POST /photos/k?uploadId={id}"), &[], document.into_bytes())
+                    .await;
+                before.insert("k".to_owned(), told(2, (5 << 20) + BLOB));
+                "PUT /photos/k".clone_into(&mut case.line);
+                case.body = content(3, BLOB);
+                case.after = before.clone();
+                case.after.insert("k".to_owned(), told(3, BLOB));
+                blobs += 1;
             }
             Self::Complete | Self::Abort => {
                 put_before("k", BLOB, &mut before, &mut blobs).await;
@@ -164,7 +229,7 @@ impl Act {
             }
             Self::Copy { size } => {
                 put_before("source", size, &mut before, &mut blobs).await;
-                case.line = "PUT /photos/k".to_owned();
+                "PUT /photos/k".clone_into(&mut case.line);
                 case.headers = vec![("x-amz-copy-source".to_owned(), "/photos/source".to_owned())];
                 case.after = before.clone();
                 case.after.insert("k".to_owned(), told(1, size));
@@ -174,19 +239,19 @@ impl Act {
                 case.after = before.clone();
                 put_before("k", size, &mut before, &mut blobs).await;
                 blobs -= is_blob(size);
-                case.line = "DELETE /photos/k".to_owned();
+                "DELETE /photos/k".clone_into(&mut case.line);
             }
             Self::DeleteMany => {
                 case.after = before.clone();
                 let mut document = String::from("<Delete>");
-                for n in 0..8 {
+                for n in 0..32 {
                     let size = if n % 2 == 0 { BLOB } else { INLINE };
                     put_before(&format!("k{n}"), size, &mut before, &mut blobs).await;
                     document.push_str(&format!("<Object><Key>k{n}</Key></Object>"));
                 }
                 document.push_str("</Delete>");
                 blobs = 1;
-                case.line = "POST /photos?delete".to_owned();
+                "POST /photos?delete".clone_into(&mut case.line);
                 case.headers =
                     vec![("x-amz-checksum-crc32".to_owned(), crc32(document.as_bytes()))];
                 case.body = document.into_bytes();
@@ -219,93 +284,76 @@ fn blob_files(server: &Server) -> usize {
     count
 }
 
-/// Kills before each call of each thread, and counts the points.
+/// Kills before each call, and counts the points.
 async fn enumerate(act: Act, least: usize) {
     let mut server = Server::start_in(TempDir::new().unwrap(), &[("COFFER_LOG", "warn")]).await;
     must(&server.client().reconnecting(), "PUT /photos", &[], Vec::new()).await;
     let data = server.folder().join("data");
-    let log = server.folder().join("strace");
     let mut points = 0;
-    let mut seen = Vec::new();
-    for threads in [Threads::Others, Threads::Commit] {
-        for n in 1.. {
-            let client = server.client().reconnecting();
-            let case = act.prepare(&client).await;
-            let strace = Strace::attach(
-                server.pid(),
-                threads,
-                threads.changes(),
-                &format!("signal=SIGKILL:when={n}"),
-                &log,
+    let all = loop {
+        let n = points + 1;
+        let client = server.client().reconnecting();
+        let case = act.prepare(&client).await;
+        let watcher = Killer::attach(server.pid(), n);
+        let (method, path, query) = parts(&case.line);
+        let headers: Vec<(&str, &str)> =
+            case.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let answer = client.try_send(method, path, query, &headers, case.body.clone()).await;
+        let acknowledged = answer.as_ref().is_ok_and(|answer| answer.status.is_success());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        // Acknowledged, the server goes on with its garbage: done when nothing more was called for a while.
+        let mut quiet = (0, Instant::now());
+        let killed = loop {
+            if server.has_ended() {
+                break true;
+            }
+            let seen = watcher.seen().len();
+            if seen != quiet.0 {
+                quiet = (seen, Instant::now());
+            }
+            if acknowledged
+                && blob_files(&server) == case.blobs
+                && quiet.1.elapsed() > Duration::from_millis(150)
+            {
+                break false;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{act:?} {n}: neither killed nor done: {answer:?}, {} blobs, not {}",
+                blob_files(&server),
+                case.blobs
             );
-            let (method, uri) = case.line.split_once(' ').unwrap();
-            let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
-            let headers: Vec<(&str, &str)> =
-                case.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            let answer = client.try_send(method, path, query, &headers, case.body.clone()).await;
-            // A connection that breaks in the midst of an answer leaves a status and half a document: not acknowledged for
-            // whoever needs the document, and at least not contradicted.
-            let acknowledged = answer.as_ref().is_ok_and(|answer| answer.status.is_success());
-            let deadline = Instant::now() + Duration::from_secs(if acknowledged { 3 } else { 10 });
-            let killed = loop {
-                if server.has_ended() {
-                    break true;
-                }
-                if acknowledged && blob_files(&server) == case.blobs {
-                    // One breath for the commit that takes the garbage off the queue.
-                    tokio::time::sleep(Duration::from_millis(30)).await;
-                    break server.has_ended();
-                }
-                assert!(
-                    Instant::now() < deadline,
-                    "{act:?}, {threads:?} {n}: neither killed nor done: {answer:?}, {} blobs, not {}",
-                    blob_files(&server),
-                    case.blobs
-                );
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            };
-            if !killed {
-                server.kill();
-            }
-            let trace = strace.finish();
-            let why = format!(
-                "{act:?}, {threads:?} killed at call {n} (acknowledged: {acknowledged})\n{trace}"
-            );
-            if matches!(act, Act::DeleteMany) && !acknowledged {
-                // Each key on its own is whole or gone.
-                let store = held::open(&data).await;
-                let mut held = held::read(&store).await;
-                for (key, value) in &case.before {
-                    held.entry(key.clone()).or_insert_with(|| value.clone());
-                }
-                assert_eq!(held, case.before, "{why}");
-                held::empty_out(&store).await;
-                store.close().await;
-            } else if acknowledged {
-                held::assert_one_of(&data, &[&case.after], &why).await;
-            } else {
-                held::assert_one_of(&data, &[&case.before, &case.after], &why).await;
-            }
-            server.launch().await;
-            if !killed {
-                break;
-            }
-            points += 1;
-            seen.push(trace.lines().rfind(|line| line.contains("INJECTED")).map_or_else(
-                String::new,
-                |line| {
-                    line.split_once(' ')
-                        .map_or(line, |(_, call)| call)
-                        .split('(')
-                        .next()
-                        .unwrap_or_default()
-                        .trim()
-                        .to_owned()
-                },
-            ));
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        };
+        if !killed {
+            server.kill();
         }
-    }
-    eprintln!("{act:?}: {points} points: {}", seen.join(" "));
+        let seen = watcher.seen();
+        let trace = watcher.finish();
+        let why = format!("{act:?} killed before call {n} (acknowledged: {acknowledged})\n{trace}");
+        if matches!(act, Act::DeleteMany) && !acknowledged {
+            // Each key on its own is whole or gone.
+            let store = held::open(&data).await;
+            let mut held = held::read(&store).await;
+            for (key, value) in &case.before {
+                held.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+            assert_eq!(held, case.before, "{why}");
+            held::empty_out(&store).await;
+            store.close().await;
+        } else if acknowledged {
+            held::assert_one_of(&data, &[&case.after], &why).await;
+        } else {
+            held::assert_one_of(&data, &[&case.before, &case.after], &why).await;
+        }
+        server.launch().await;
+        if !killed {
+            assert!(seen.len() <= points, "call {n} was made, and it wasn't killed: {trace}");
+            break seen;
+        }
+        points += 1;
+    };
+    eprintln!("{act:?}: {points} points: {}", all.join(" "));
     assert!(points >= least, "{act:?}: only {points} points");
 }
 
@@ -324,13 +372,20 @@ points! {
     g1_put_large: Act::Put { size: LARGE }, 8;
     g1_replace_inline: Act::Replace { size: INLINE }, 2;
     g1_replace_blob: Act::Replace { size: BLOB }, 6;
+    g1_replace_large: Act::Replace { size: LARGE }, 9;
     g1_part_inline: Act::Part { size: INLINE }, 2;
     g1_part_blob: Act::Part { size: BLOB }, 5;
+    g1_part_large: Act::Part { size: LARGE }, 8;
+    g1_begin: Act::Begin, 2;
+    g1_replace_part: Act::ReplacePart { size: BLOB }, 9;
+    g1_copy_part: Act::CopyPart { size: BLOB }, 6;
+    g1_replace_parts: Act::ReplaceParts, 9;
     g1_complete: Act::Complete, 4;
     g1_abort: Act::Abort, 5;
     g1_copy_inline: Act::Copy { size: INLINE }, 2;
     g1_copy_blob: Act::Copy { size: BLOB }, 5;
+    g1_copy_large: Act::Copy { size: LARGE }, 8;
     g1_delete_inline: Act::Delete { size: INLINE }, 2;
     g1_delete_blob: Act::Delete { size: BLOB }, 4;
-    g1_delete_many: Act::DeleteMany, 6;
+    g1_delete_many: Act::DeleteMany, 20;
 }

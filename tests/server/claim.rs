@@ -3,6 +3,9 @@
 use coffer_tests::server::{Answer, Client, Server};
 use coffer_tests::stored::Stored;
 
+/// `METHOD /path?query`, headers, body, status.
+pub(crate) type Brief<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, u16);
+
 /// What is claimed, `METHOD /path?query`, headers, body, status, error code.
 pub(crate) type Row<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
 
@@ -91,7 +94,7 @@ pub(crate) async fn refuses(server: &Server, rows: &[Row<'_>]) {
 }
 
 /// Asserts the status alone of each row, in order.
-pub(crate) async fn answers(server: &Server, rows: &[(&str, &[(&str, &str)], &str, u16)]) {
+pub(crate) async fn answers(server: &Server, rows: &[Brief<'_>]) {
     for (line, headers, body, status) in rows {
         let answer = send(server.client(), line, headers, body.to_string()).await;
         assert_eq!(answer.status.as_u16(), *status, "{line} {headers:?}: {}", answer.text());

@@ -65,7 +65,7 @@ fn escaped(key: &str) -> String {
         match char {
             // The others stand as they are, as the SDKs send them: XML has no reference for them.
             '<' | '>' | '&' | '"' | '\r' | '\n' | '\t' => {
-                out.push_str(&format!("&#{};", u32::from(char)))
+                out.push_str(&format!("&#{};", u32::from(char)));
             }
             char => out.push(char),
         }

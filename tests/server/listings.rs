@@ -32,10 +32,12 @@ fn texts_of(document: &str, element: &str) -> Vec<String> {
                 match name.strip_prefix("#x") {
                     // Leniently: XML forbids references to most controls, but there is no other form for them.
                     Some(digits) => {
-                        text.push(char::from_u32(u32::from_str_radix(digits, 16).unwrap()).unwrap())
+                        text.push(
+                            char::from_u32(u32::from_str_radix(digits, 16).unwrap()).unwrap(),
+                        );
                     }
                     None => {
-                        text.push_str(quick_xml::escape::resolve_predefined_entity(&name).unwrap())
+                        text.push_str(quick_xml::escape::resolve_predefined_entity(&name).unwrap());
                     }
                 }
             }

@@ -164,7 +164,7 @@ async fn head_answers_as_get_does_without_the_body() {
     assert!(get.header("content-security-policy").contains("sandbox"));
     for line in ["HEAD /photos/absent", "HEAD /absent", "HEAD /photos?acl", "HEAD /Bad_Name/k"] {
         let answer = send(client, line, &[], "").await;
-        assert!(answer.status.is_client_error() && answer.body.is_empty(), "{line}: {:?}", answer);
+        assert!(answer.status.is_client_error() && answer.body.is_empty(), "{line}: {answer:?}");
     }
     let bucket = send(client, "HEAD /photos", &[], "").await;
     assert_eq!(

@@ -74,7 +74,7 @@ async fn a_new_certificate_is_served_within_a_second_and_no_request_fails() {
         .map(|n| {
             let (stop, done) = (Arc::clone(&stop), Arc::clone(&done));
             // Half of them keep their connection, half make one for each request.
-            let (kept, address, ca) = (server.client().clone(), server.address(), server.ca());
+            let kept = server.client().clone();
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     let client = if n % 2 == 0 { kept.clone() } else { kept.reconnecting() };

@@ -15,3 +15,4 @@ pub mod server;
 pub mod stored;
 pub mod clients;
 pub mod cluster;
+pub mod proxy;

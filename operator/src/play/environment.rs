@@ -25,8 +25,8 @@ impl Environment {
         let variables = [
             ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
             ("AWS_CA_BUNDLE", &ca),
-            ("AWS_ACCESS_KEY_ID", &self.root.access_key),
-            ("AWS_SECRET_ACCESS_KEY", self.root.secret_key.reveal()),
+            ("AWS_ACCESS_KEY_ID", self.root.access_key()),
+            ("AWS_SECRET_ACCESS_KEY", self.root.secret_key()),
             ("AWS_REGION", &self.region),
         ];
         let mut text = String::new();

@@ -79,6 +79,7 @@ pub(super) async fn tend(
         progress,
         process: None,
         published: None,
+        shown: None,
         env_file: None,
         told: None,
         started: None,
@@ -144,6 +145,8 @@ struct Tender {
     process: Option<Process>,
     /// What was last proven and published.
     published: Option<String>,
+    /// What the person was last told.
+    shown: Option<String>,
     env_file: Option<PathBuf>,
     told: Option<String>,
     started: Option<Instant>,
@@ -314,10 +317,17 @@ impl Tender {
             region: tenant.region.clone(),
         };
         let shell = environment.to_shell();
+        if let Some(path) = &wished.env_file {
+            pod::write_atomically(path, shell.as_bytes(), Mode::Private)
+                .map_err(|cause| TendError::Write { path: path.clone(), cause })?;
+        }
         self.published = Some(shell.clone());
-        self.env_file = None;
         self.move_environment(wished)?;
         self.progress.say(&self.key.to_string(), "ready: a signed request over TLS was answered");
+        self.told = None;
+        if self.shown.as_ref() == Some(&shell) {
+            return Ok(Proven::Yes);
+        }
         Progress::print(&format!(
             "\n  Endpoint      {}\n  CA            {}\n  Data          {}\n  Log           {}\n  Environment{}\n\n{}\n",
             environment.endpoint,
@@ -331,7 +341,7 @@ impl Tender {
                 .unwrap_or_default(),
             indented(&shell),
         ));
-        self.told = None;
+        self.shown = Some(shell);
         Ok(Proven::Yes)
     }
 
@@ -343,6 +353,12 @@ impl Tender {
         if let (Some(path), Some(shell)) = (&wished.env_file, &self.published) {
             pod::write_atomically(path, shell.as_bytes(), Mode::Private)
                 .map_err(|cause| TendError::Write { path: path.clone(), cause })?;
+        }
+        if let Some(old) = self.env_file.take() {
+            std::fs::remove_file(&old).or_else(|cause| match cause.kind() {
+                io::ErrorKind::NotFound => Ok(()),
+                _ => Err(TendError::Write { path: old, cause }),
+            })?;
         }
         self.env_file.clone_from(&wished.env_file);
         Ok(())
@@ -460,7 +476,7 @@ fn settings(listen: SocketAddr) -> Settings {
     Settings {
         image: Some("coffer".to_owned()),
         cluster_domain: "cluster.local".to_owned(),
-        drain: Duration::from_secs(2),
+        drain: Duration::from_secs(5),
         extra_names,
     }
 }

@@ -11,10 +11,15 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause after a failure.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
+/// How long one Tenant's roll may hold up the next one's.
+const LONGEST_ROLL: Duration = Duration::from_mins(5);
+
 /// What is remembered.
 #[derive(Debug, Default)]
 pub struct Memory {
     tenants: Mutex<HashMap<String, Remembered>>,
+    /// The Tenant that is rolled for the operator's own sake, and since when.
+    roll: Mutex<Option<(String, Instant)>>,
     ids: AtomicU64,
 }
 
@@ -65,8 +70,29 @@ impl Memory {
         }
     }
 
+    /// Whether this Tenant may be rolled now for the operator's own sake: after an upgrade they roll one by one.
+    pub fn may_roll(&self, uid: &str) -> bool {
+        let mut roll = self.roll.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = roll
+            .as_ref()
+            .is_none_or(|(holder, since)| holder == uid || since.elapsed() > LONGEST_ROLL);
+        if free && roll.as_ref().is_none_or(|(holder, _)| holder != uid) {
+            *roll = Some((uid.to_owned(), Instant::now()));
+        }
+        free
+    }
+
+    /// The Tenant's roll is over, or there is nothing to wait for.
+    pub fn end_roll(&self, uid: &str) {
+        let mut roll = self.roll.lock().unwrap_or_else(PoisonError::into_inner);
+        if roll.as_ref().is_some_and(|(holder, _)| holder == uid) {
+            *roll = None;
+        }
+    }
+
     /// A signed request was answered.
     pub fn prove(&self, uid: &str, proof: Proof) {
+        self.end_roll(uid);
         let mut tenants = self.lock();
         let remembered = tenants.entry(uid.to_owned()).or_default();
         remembered.proven = Some(proof);
@@ -103,6 +129,7 @@ impl Memory {
 
     /// A Tenant is gone.
     pub fn forget(&self, uid: &str) {
+        self.end_roll(uid);
         self.lock().remove(uid);
     }
 
@@ -130,6 +157,21 @@ mod tests {
         memory.fine("a");
         assert!(about(memory.backoff("a", middle), 200));
         assert!(memory.backoff("c", 0) < memory.backoff("d", u32::MAX));
+    }
+
+    #[test]
+    fn tenants_roll_one_by_one() {
+        let memory = Memory::default();
+        assert!(memory.may_roll("a"));
+        assert!(memory.may_roll("a"), "it goes on");
+        assert!(!memory.may_roll("b"));
+        memory.prove(
+            "a",
+            Proof { pod: "p".to_owned(), generation: Some(1), secrets: "1".to_owned() },
+        );
+        assert!(memory.may_roll("b"));
+        memory.forget("b");
+        assert!(memory.may_roll("a"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use coffer_crds::condition::Reason;
+use coffer_crds::condition::{ConditionType, Reason};
 use coffer_crds::tenant::TenantStatus;
 use coffer_crds::{API_VERSION, Tenant};
 use jiff::Timestamp;
@@ -47,6 +47,8 @@ struct Applied {
     pod: Option<Pod>,
     /// Versions of the Secrets that the pod mounts.
     secrets: String,
+    /// Why the volume doesn't grow, where it should.
+    growth: Option<Failure>,
 }
 
 /// Reconciles a Tenant and writes its status.
@@ -60,8 +62,14 @@ pub(super) async fn reconcile(tenant: &Tenant, context: &Context) -> Result<Acti
     }
     match Box::pin(steps(tenant, context)).await {
         Ok((status, outcome, pause)) => {
+            let stalled = status::holds(
+                status.conditions.as_deref().unwrap_or_default(),
+                ConditionType::Stalled,
+            );
             write_status(tenant, status, &outcome, context).await?;
-            context.memory.fine(&uid);
+            if !stalled {
+                context.memory.fine(&uid);
+            }
             Ok(Action::requeue(pause))
         }
         Err(failure) => {
@@ -120,20 +128,55 @@ async fn steps(
     let metrics = &context.health.metrics;
     metrics.certificate(&valid.namespace, &valid.name, material.server_facts.not_after);
     let objects = build(&valid, &material);
-    let applied = Box::pin(apply(&valid, &objects, found, context)).await?;
+    let applied = Box::pin(apply(&valid, &objects, found, Cause::of(tenant), context)).await?;
     if !material.made.is_empty() {
         let what = material.made.join(", ");
         info!(what, "made");
         publish(tenant, Weight::Normal, "Issued", &what, context).await;
     }
     let (outcome, pause) = prove(tenant, &valid, &material, &applied, context).await?;
-    let ready = i32::from(outcome.state == State::Ready);
     let generation = tenant.metadata.generation;
-    let conditions = conditions(tenant, &outcome);
-    let status =
-        status::status(&valid, &material, &context.settings, ready, conditions, generation);
+    let mut conditions = conditions(tenant, &outcome);
+    let mut pause = pause;
+    if status::roll_reason(&applied.workload, &objects.workload).is_some() {
+        // Its turn comes after another Tenant's.
+        pause = pause.min(context.poll);
+    }
+    if let Some(failure) = &applied.growth {
+        // It serves, but isn't what was asked for: Ready and Stalled are both true.
+        let message =
+            format!("spec.storage.embedded.size: {failure}; let the StorageClass allow expansion");
+        let failure = Outcome::new(State::Stalled, Reason::VolumeNotGrown, message);
+        context.health.metrics.failed(KIND, failure.reason.as_str());
+        status::overlay(&mut conditions, tenant.status.as_ref(), &failure, now());
+        pause = pause.max(context.memory.backoff(&valid.uid, rand::random())).max(context.poll);
+    }
+    let status = status::status(
+        &valid,
+        &material,
+        &context.settings,
+        &applied.workload,
+        conditions,
+        generation,
+    );
     let pause = pause.min(until_renewal(&valid, &material));
     Ok((status, outcome, pause))
+}
+
+/// Why objects may differ from what was built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// The spec was changed.
+    Spec,
+    /// The spec is as it was: this operator builds otherwise, or something was changed by another hand.
+    Operator,
+}
+
+impl Cause {
+    fn of(tenant: &Tenant) -> Self {
+        let seen = tenant.status.as_ref().and_then(|status| status.observed_generation);
+        if seen == tenant.metadata.generation { Self::Operator } else { Self::Spec }
+    }
 }
 
 /// The Secrets of a Tenant, as objects.
@@ -183,6 +226,7 @@ async fn apply(
     tenant: &ValidTenant,
     built: &Objects,
     found: Secrets,
+    cause: Cause,
     context: &Context,
 ) -> Result<Applied, Failure> {
     let Objects {
@@ -210,8 +254,14 @@ async fn apply(
     let live = watch::find(&stores.service_accounts, at, &names.main());
     wrote(applier.apply(service_account, live, Mark::Owner).await?.1);
     let live = watch::find(&stores.claims, at, &names.data());
-    // A volume that can't grow holds up nothing else.
-    let grown = apply_claim(&applier, claim, live).await;
+    let ours = live
+        .as_ref()
+        .is_some_and(|live| ownership::check("", &live.metadata, tenant, Mark::Label).is_ok());
+    // Our volume that can't grow holds up nothing else; without one of ours no pod may start.
+    let grown = match apply_claim(&applier, claim, live).await {
+        Err(failure) if !ours => return Err(failure),
+        outcome => outcome,
+    };
     wrote(applier.apply(authority, found.authority, Mark::Owner).await?.1);
     let live = watch::find(&stores.config_maps, at, &names.ca());
     wrote(applier.apply(ca, live, Mark::Owner).await?.1);
@@ -252,7 +302,20 @@ async fn apply(
 
     let live = watch::find(&stores.workloads, at, &names.main());
     let why = live.as_ref().and_then(|live| status::roll_reason(live, workload));
-    let (workload, done) = Box::pin(applier.apply(workload, live, Mark::Owner)).await?;
+    let (workload, done, why) = match live {
+        // The spec is as it was: the roll is for the operator's own sake, and waits for that of another Tenant.
+        Some(live)
+            if why.is_some()
+                && cause == Cause::Operator
+                && !context.memory.may_roll(&tenant.uid) =>
+        {
+            (live, Done::Unchanged, None)
+        }
+        live => {
+            let (workload, done) = Box::pin(applier.apply(workload, live, Mark::Owner)).await?;
+            (workload, done, why)
+        }
+    };
     wrote(done);
     if let Some(why) = why {
         info!(why, "the pod is replaced");
@@ -266,8 +329,8 @@ async fn apply(
         )
         .await;
     }
-    wrote(grown?);
-    Ok(Applied { workload, service, pod, secrets })
+    let growth = grown.map(wrote).err();
+    Ok(Applied { workload, service, pod, secrets, growth })
 }
 
 /// Applies the claim, which may only grow, and only once it has its volume.
@@ -367,7 +430,12 @@ async fn prove(
     let rest =
         if context.secret_namespaces.contains(&valid.namespace) { REST } else { context.poll };
     let pod = match status::pod_state(valid, &applied.workload, applied.pod.as_ref()) {
-        PodState::NotReady(outcome) => return Ok((outcome, rest)),
+        PodState::NotReady(outcome) => {
+            if outcome.state == State::AtRest {
+                context.memory.end_roll(&valid.uid);
+            }
+            return Ok((outcome, rest));
+        }
         PodState::Ready { uid } => uid,
     };
     let proof =
@@ -443,19 +511,17 @@ async fn write_status(
     let (namespace, name) = (tenant.namespace().unwrap_or_default(), tenant.name_any());
     patch_status(&namespace, &name, tenant.metadata.uid.as_deref(), &status, context).await?;
     context.health.metrics.wrote(KIND);
-    let reason = old.conditions.iter().flatten().next().map(|condition| condition.reason.clone());
-    if reason.as_deref() != Some(outcome.reason.as_str()) {
-        info!(reason = outcome.reason.as_str(), why = outcome.message, "now");
-        let kind = match outcome.state {
-            State::Stalled => Weight::Warning,
-            State::Ready | State::Reconciling | State::AtRest
-                if outcome.reason == Reason::PodFailing =>
-            {
-                Weight::Warning
-            }
-            State::Ready | State::Reconciling | State::AtRest => Weight::Normal,
-        };
-        publish(tenant, kind, outcome.reason.as_str(), &outcome.message, context).await;
+    let before = status::told(old.conditions.as_deref().unwrap_or_default());
+    for (reason, message) in status::told(status.conditions.as_deref().unwrap_or_default()) {
+        if before.iter().any(|(known, _)| *known == reason) {
+            continue;
+        }
+        info!(reason, why = message, "now");
+        let good = outcome.state != State::Stalled
+            && outcome.reason != Reason::PodFailing
+            && reason == outcome.reason.as_str();
+        let weight = if good { Weight::Normal } else { Weight::Warning };
+        publish(tenant, weight, reason, message, context).await;
     }
     Ok(())
 }

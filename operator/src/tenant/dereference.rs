@@ -139,7 +139,8 @@ fn root_credentials(
         (None, Some(_)) => Err(MaterialError::RootMissing(name)),
         (None, None) => {
             made.push("generated root credentials".to_owned());
-            Ok(RootCredentials::generate(rng))
+            RootCredentials::generate(rng)
+                .map_err(|cause| MaterialError::RootInvalid { name, cause })
         }
     }
 }

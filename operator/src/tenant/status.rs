@@ -184,12 +184,49 @@ pub fn conditions(
     .collect()
 }
 
+/// Puts one more failure over conditions that may otherwise be ready.
+pub fn overlay(
+    conditions: &mut [Condition],
+    old: Option<&TenantStatus>,
+    failure: &Outcome,
+    now: Timestamp,
+) {
+    let old = old.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let generation = conditions.first().and_then(|condition| condition.observed_generation);
+    let failed = self::conditions(old, failure, generation, now);
+    for condition in
+        conditions.iter_mut().filter(|condition| condition.type_ == ConditionType::Stalled.as_str())
+    {
+        if let Some(failed) = failed.iter().find(|failed| failed.type_ == condition.type_) {
+            condition.clone_from(failed);
+        }
+    }
+}
+
+/// Whether a condition is true.
+pub fn holds(conditions: &[Condition], kind: ConditionType) -> bool {
+    conditions
+        .iter()
+        .any(|condition| condition.type_ == kind.as_str() && condition.status == "True")
+}
+
+/// The different reasons that conditions give, each with its message.
+pub fn told(conditions: &[Condition]) -> Vec<(&str, &str)> {
+    let mut told: Vec<(&str, &str)> = Vec::new();
+    for condition in conditions {
+        if told.iter().all(|(reason, _)| *reason != condition.reason) {
+            told.push((&condition.reason, &condition.message));
+        }
+    }
+    told
+}
+
 /// The whole status of a Tenant whose objects were applied.
 pub fn status(
     tenant: &ValidTenant,
     material: &Material,
     settings: &Settings,
-    ready_pods: i32,
+    workload: &StatefulSet,
     conditions: Vec<Condition>,
     generation: Option<i64>,
 ) -> TenantStatus {
@@ -197,8 +234,10 @@ pub fn status(
         observed_generation: generation,
         conditions: Some(conditions),
         endpoint: Some(format!("https://{}", tenant.service_host(settings))),
-        replicas: Some(ready_pods),
-        version: Some(tenant.image.clone()),
+        replicas: Some(
+            workload.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default(),
+        ),
+        version: image(workload),
         certificate: Some(CertificateStatus {
             not_after: Some(material.server_facts.not_after.to_string()),
             serial: Some(material.server_facts.serial.clone()),
@@ -207,6 +246,11 @@ pub fn status(
         root_credentials_secret: Some(tenant.root_secret_name()),
         ca_config_map: Some(tenant.names().ca()),
     }
+}
+
+fn image(workload: &StatefulSet) -> Option<String> {
+    let pod = workload.spec.as_ref()?.template.spec.as_ref()?;
+    pod.containers.first()?.image.clone()
 }
 
 /// Which part of the pod's template differs, as a sentence; none where the pod stays.

@@ -23,25 +23,33 @@ fn tidied(text: &str) -> Option<String> {
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return None;
     }
-    match (number(first)?, number(last)?) {
-        (None, None) => None,
-        (None, Some(length)) => Some(format!("bytes=-{length}")),
-        (Some(first), None) => Some(format!("bytes={first}-")),
-        (Some(first), Some(last)) => (first <= last).then(|| format!("bytes={first}-{last}")),
+    let (first, last) = (Offset::read(first)?, Offset::read(last)?);
+    match (first, last) {
+        (Offset::Open, Offset::Open) => None,
+        (Offset::Open, Offset::At(length)) => Some(format!("bytes=-{length}")),
+        (Offset::At(first), Offset::Open) => Some(format!("bytes={first}-")),
+        (Offset::At(first), Offset::At(last)) => {
+            (first <= last).then(|| format!("bytes={first}-{last}"))
+        }
     }
 }
 
-/// Nothing is no number; more digits than fit are more bytes than any object has.
-#[expect(
-    clippy::option_option,
-    reason = "a bound that is absent and one that is no number are two things"
-)]
-fn number(text: &str) -> Option<Option<u64>> {
-    if text.is_empty() {
-        return Some(None);
+/// One side of a range.
+enum Offset {
+    /// Nothing stands there.
+    Open,
+    At(u64),
+}
+
+impl Offset {
+    /// More digits than fit are more bytes than any object has.
+    fn read(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self::Open);
+        }
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| Self::At(text.parse().unwrap_or(MOST).min(MOST)))
     }
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| Some(text.parse().unwrap_or(MOST).min(MOST)))
 }
 
 #[cfg(test)]

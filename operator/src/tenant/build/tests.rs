@@ -26,6 +26,7 @@ fn built(tenant: &ValidTenant) -> Objects {
     let found = Found {
         root: tenant.root_secret.as_ref().map(|_| {
             crate::root_credentials::RootCredentials::generate(&mut StdRng::seed_from_u64(1))
+                .unwrap()
                 .to_data()
         }),
         ..Found::default()
