@@ -144,7 +144,14 @@ fn links_in_the_documents_lead_somewhere() {
         let text = fs::read_to_string(repository().join(document)).expect("the document");
         for link in text.split("](").skip(1) {
             let link = link.split(')').next().expect("a link");
-            if !link.starts_with("https://") {
+            if let Some(anchor) = link.strip_prefix('#') {
+                let heading = |line: &&str| {
+                    line.starts_with('#')
+                        && line.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-")
+                            == anchor
+                };
+                assert!(text.lines().any(|line| heading(&line)), "{document}: no `{link}`");
+            } else if !link.starts_with("https://") {
                 assert!(repository().join(link).exists(), "{document}: no `{link}`");
             }
         }
@@ -165,6 +172,41 @@ fn files_that_the_architecture_names_are_there() {
         }
     }
     assert!(seen > 30, "only {seen} paths were found");
+}
+
+#[test]
+fn the_readme_names_each_operation_that_is_built() {
+    let readme = fs::read_to_string(repository().join("README.md")).expect("the README");
+    let source = fs::read_to_string(repository().join("server/src/operation.rs")).expect("a file");
+    let built = source.lines().filter_map(|line| line.trim().strip_suffix(" => Built,"));
+    let mut seen = 0;
+    for operation in built {
+        assert!(readme.contains(&format!("`{operation}`")), "no {operation}");
+        seen += 1;
+    }
+    assert!(seen > 20, "only {seen} operations were found");
+}
+
+#[test]
+fn the_kustomize_base_is_what_the_chart_makes() {
+    let cluster = std::env::var_os("COFFER_TEST_CLUSTER").expect("run tests/run");
+    let output = clients::run(
+        Command::new(Path::new(&cluster).join("helm"))
+            .current_dir(repository())
+            .args(["template", "coffer-operator", "charts/coffer-operator"])
+            .args(["-n", "coffer-system", "--kube-version", "1.36.0"]),
+    );
+    let made = String::from_utf8(output.stdout).expect("text");
+    let kept = fs::read_to_string(repository().join("charts/kustomize/operator.yaml"));
+    let kept = kept.expect("charts/kustomize/operator.yaml");
+    let lines = |text: &str| -> Vec<String> {
+        let helm = "app.kubernetes.io/managed-by: Helm";
+        text.lines()
+            .filter(|line| !line.contains(helm) && !line.starts_with("# Written by helm"))
+            .map(ToOwned::to_owned)
+            .collect()
+    };
+    assert_eq!(lines(&kept), lines(&made), "write it anew, as CONTRIBUTING.md says");
 }
 
 #[tokio::test]
