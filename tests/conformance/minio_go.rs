@@ -16,7 +16,7 @@ fn expected() -> BTreeMap<String, String> {
     let list: Value = serde_json::from_str(&text).expect("JSON");
     let mut expected = BTreeMap::new();
     for status in ["FAIL", "NA"] {
-        for group in list[status].as_array().expect("a list") {
+        for group in list.get(status).and_then(Value::as_array).expect("a list") {
             let reason = group["reason"].as_str().expect("a reason");
             assert!(reason.len() > 20, "{group}: say why");
             for name in group["tests"].as_array().expect("a list") {

@@ -163,8 +163,10 @@ fn files_that_the_architecture_names_are_there() {
     let text = fs::read_to_string(repository().join("ARCHITECTURE.md")).expect("the document");
     let mut seen = 0;
     for name in text.split('`').skip(1).step_by(2) {
+        let end = Path::new(name).extension();
+        let is_file = end.is_some_and(|end| end == "rs" || end == "yaml" || end == "py");
         let is_path = name.contains('/')
-            && (name.ends_with(".rs") || name.ends_with('/') || name.ends_with(".yaml"))
+            && (is_file || name.ends_with('/'))
             && !name.contains([' ', '<', '{', '*', ':']);
         if is_path && !name.starts_with('/') {
             assert!(repository().join(name).exists(), "no `{name}`");
