@@ -140,10 +140,9 @@ async fn sweep(store: Store) {
     }
 }
 
-/// How long the readiness probe says no before connections are refused: endpoints have to hear of it first.
-const NOTICE: Duration = Duration::from_secs(2);
-
-/// Done when the server has to stop: after a signal and the notice, or when whoever started it is gone.
+/// Done when the server has to stop: after a signal, or when whoever started it is gone.
+///
+/// Without delay: a tenant on a volume has one pod, and until it is gone no other can come. The sooner it ends, the shorter nobody answers.
 fn stopped(
     config: &Config,
     service: Arc<Service>,
@@ -151,8 +150,6 @@ fn stopped(
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let exit_with_stdin = config.exit_with_stdin;
-    // Without a drain there is nobody to give notice to.
-    let notice = if config.drain_seconds == 0 { Duration::ZERO } else { NOTICE };
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -161,7 +158,6 @@ fn stopped(
         }
         info!("draining");
         service.drain();
-        tokio::time::sleep(notice).await;
     })
 }
 
