@@ -13,6 +13,8 @@ pub struct Refusal {
     status: StatusCode,
     message: Cow<'static, str>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// The region to sign for, by which clients correct themselves.
+    region: Option<String>,
 }
 
 impl Refusal {
@@ -27,6 +29,7 @@ impl Refusal {
             status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             message: message.into(),
             headers: Vec::new(),
+            region: None,
         }
     }
 
@@ -76,7 +79,7 @@ impl Refusal {
         let body = if *method == Method::HEAD {
             Body::empty()
         } else {
-            Body::from(document(&self.code, &self.message, resource, ids))
+            Body::from(document(&self.code, &self.message, self.region.as_deref(), resource, ids))
         };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
@@ -103,7 +106,10 @@ impl From<Refusal> for S3Error {
 
 impl From<coffer_signature::Refusal> for Refusal {
     fn from(refusal: coffer_signature::Refusal) -> Self {
-        Self::new(refusal.code(), refusal.status(), refusal.to_string())
+        Self {
+            region: refusal.expected_region().map(ToOwned::to_owned),
+            ..Self::new(refusal.code(), refusal.status(), refusal.to_string())
+        }
     }
 }
 
@@ -117,12 +123,17 @@ pub struct Ids {
 }
 
 /// The XML of an error.
-fn document(code: &str, message: &str, resource: &str, ids: &Ids) -> String {
+fn document(code: &str, message: &str, region: Option<&str>, resource: &str, ids: &Ids) -> String {
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>");
     escape_into(&mut text, code);
     text.push_str("</Code><Message>");
     escape_into(&mut text, message);
     text.push_str("</Message>");
+    if let Some(region) = region {
+        text.push_str("<Region>");
+        escape_into(&mut text, region);
+        text.push_str("</Region>");
+    }
     tail(&mut text, resource, ids);
     text
 }
@@ -207,7 +218,7 @@ mod tests {
     #[test]
     fn hostile_text_stays_text() {
         let ids = Ids { request: "1".to_owned(), host: "h".into() };
-        let document = document("NoSuchKey", "a <b> & \"c\"\r\u{1}", "/b/<k>", &ids);
+        let document = document("NoSuchKey", "a <b> & \"c\"\r\u{1}", None, "/b/<k>", &ids);
         assert!(
             document.contains("<Message>a &lt;b&gt; &amp; &quot;c&quot;&#xD;&#x1;</Message>"),
             "{document}"

@@ -1,5 +1,7 @@
 //! A request's way, from its head to its answer: route → authenticate → authorize → the operation. It never goes back.
 
+mod unread;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +23,8 @@ use crate::authorize::{self, Authorized};
 use crate::operation::{Operation, Support};
 use crate::route::{self, Domains, Health, Route, Target};
 use crate::s3::{self, S3};
+pub(crate) use unread::Lent;
+use unread::Rest;
 
 /// The S3 side of the server: everything that a request meets behind the connection.
 #[derive(Debug)]
@@ -77,6 +81,7 @@ impl Service {
         let (head, body) = request.into_parts();
         let method = head.method.clone();
         let resource = head.uri.path().to_owned();
+        let (body, unread) = unread::lend(&head, body);
         let mut response = match self.run(head, body, &ids).await {
             Ok(response) => response,
             Err(refusal) => {
@@ -84,6 +89,10 @@ impl Service {
                 refusal.into_response(&method, &resource, &ids)
             }
         };
+        if !response.status().is_success() && unread.read_away().await == Rest::Some {
+            // The client must not take the connection for another request.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         let headers = response.headers_mut();
         headers.insert(header::SERVER, HeaderValue::from_static("Coffer"));
         for (name, value) in [("x-amz-request-id", &*ids.request), ("x-amz-id-2", &*ids.host)] {
@@ -100,12 +109,7 @@ impl Service {
         response
     }
 
-    async fn run(
-        &self,
-        mut head: Parts,
-        body: Incoming,
-        ids: &Ids,
-    ) -> Result<Response<Body>, Refusal> {
+    async fn run(&self, mut head: Parts, body: Lent, ids: &Ids) -> Result<Response<Body>, Refusal> {
         let host = host(&mut head)?;
         let query = head.uri.query().unwrap_or_default();
         let route = route::route(
@@ -212,7 +216,12 @@ impl Service {
         }
         // An object that was read is the client's bytes, never a document of ours.
         let ours = operation != Operation::GetObject || !response.status().is_success();
-        Ok(if ours { finished(response, &method, resource, ids) } else { response })
+        if !ours {
+            return Ok(response);
+        }
+        let finished = finished(response, &method, resource, ids);
+        let unquotes = operation == Operation::GetObjectAttributes;
+        Ok(if unquotes { s3::document::without_quotes(finished) } else { finished })
     }
 
     async fn health(&self, health: Health) -> Response<Body> {

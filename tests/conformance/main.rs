@@ -1,1 +1,8 @@
 //! The clients that people bring do their whole work, unmodified.
+
+#![expect(clippy::expect_used, reason = "a part of a test ends the test when it fails")]
+
+mod boto3;
+mod aws_cli;
+mod mc;
+mod minio_go;

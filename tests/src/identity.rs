@@ -35,7 +35,10 @@ pub fn issue(folder: &Path, serial: u64) {
     let ca_key = KeyPair::from_pem(&read("ca.key")).expect("a key");
     let issuer = Issuer::from_ca_cert_pem(&read("ca.crt"), ca_key).expect("a CA");
     let key = KeyPair::generate().expect("a key");
-    let mut leaf = params(&["localhost", "*.localhost", "127.0.0.1"], "localhost");
+    let mut leaf = params(
+        &["localhost", "*.localhost", "s3.localhost", "*.s3.localhost", "127.0.0.1"],
+        "localhost",
+    );
     leaf.serial_number = Some(serial.into());
     leaf.use_authority_key_identifier_extension = true;
     leaf.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];

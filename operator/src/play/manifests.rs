@@ -202,6 +202,12 @@ fn read_object(
         problem(vec!["`apiVersion` or `kind` is missing; add both".to_owned()]);
         return;
     }
+    // A kustomization, for one, has no name: what is another program's is not judged.
+    let is_ours = api_version.split('/').next() == Some(GROUP);
+    if !is_ours && (api_version, kind) != ("v1", "Secret") {
+        manifests.skipped.push(if key.name.is_empty() { kind.to_owned() } else { object });
+        return;
+    }
     // Both become folders.
     if !is_dns_label(&key.namespace) || !is_dns_subdomain(&key.name) {
         problem(vec![
@@ -226,12 +232,9 @@ fn read_object(
             }
             Err(text) => problem(vec![text]),
         },
-        (other, _) if other.split('/').next() == Some(GROUP) => {
-            problem(vec![format!(
-                "no kind `{kind}` in `{api_version}`; this version knows Tenant of {API_VERSION}"
-            )]);
-        }
-        _ => manifests.skipped.push(object),
+        _ => problem(vec![format!(
+            "no kind `{kind}` in `{api_version}`; this version knows Tenant of {API_VERSION}"
+        )]),
     }
 }
 

@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use crate::answer::Refusal;
+use crate::service::Lent;
 
 /// The trailing fields of a body, there once it was read to its end.
 pub type Trailers = Arc<OnceLock<coffer_signature::Trailers>>;
@@ -47,7 +48,7 @@ impl BodyError {
 /// keeps nothing until the end was reached without an error.
 #[derive(Debug)]
 pub struct DecodedBody {
-    inner: hyper::body::Incoming,
+    inner: Lent,
     decoder: Option<PayloadDecoder>,
     ready: VecDeque<Bytes>,
     scratch: Vec<Bytes>,
@@ -60,8 +61,8 @@ pub struct DecodedBody {
 impl DecodedBody {
     /// Wraps the body of a request whose content has `length` bytes, if it said so; `patience` is the longest pause between two
     /// frames.
-    pub fn new(
-        inner: hyper::body::Incoming,
+    pub(crate) fn new(
+        inner: Lent,
         payload: &Payload,
         length: Option<u64>,
         patience: Duration,

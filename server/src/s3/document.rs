@@ -3,11 +3,12 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
 use md5::{Digest, Md5};
 use quick_xml::Reader;
 use quick_xml::events::Event;
+use s3s::Body;
 
 use crate::answer::Refusal;
 use crate::authenticate::{DecodedBody, Trailers};
@@ -148,6 +149,19 @@ pub fn bad_digest(name: &str) -> Refusal {
         400,
         format!("The {name} you specified did not match what we received."),
     )
+}
+
+/// The answer of GetObjectAttributes, where AWS writes the entity tag without the quotes that the wire library sets.
+pub fn without_quotes(response: Response<Body>) -> Response<Body> {
+    let (head, body) = response.into_parts();
+    let text = body.bytes().and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+    let quoted =
+        ["\"", "&quot;"].map(|quote| (format!("<ETag>{quote}"), format!("{quote}</ETag>")));
+    let Some(text) = text else { return Response::from_parts(head, body) };
+    let text = quoted.iter().fold(text, |text, (open, close)| {
+        text.replacen(open, "<ETag>", 1).replacen(close, "</ETag>", 1)
+    });
+    Response::from_parts(head, Body::from(Bytes::from(text)))
 }
 
 #[cfg(test)]

@@ -188,6 +188,8 @@ pub(super) struct Selection {
     bytes: Range<u64>,
     partial: bool,
     parts: Option<u16>,
+    /// Of the part alone, where one was asked for.
+    checksum: Option<Checksum>,
 }
 
 /// Chooses by range or by part, not by both.
@@ -203,9 +205,11 @@ async fn select(
             InvalidRequest,
             "Cannot specify both Range header and partNumber query parameter."
         )),
-        (None, None) => Ok(Selection { bytes: 0..size, partial: false, parts: None }),
+        (None, None) => {
+            Ok(Selection { bytes: 0..size, partial: false, parts: None, checksum: None })
+        }
         (Some(range), None) => match range.check(size) {
-            Ok(bytes) => Ok(Selection { bytes, partial: true, parts: None }),
+            Ok(bytes) => Ok(Selection { bytes, partial: true, parts: None, checksum: None }),
             Err(_unsatisfiable) => {
                 let mut error = S3Error::with_message(
                     S3ErrorCode::InvalidRange,
@@ -236,7 +240,12 @@ async fn select_part(handlers: &Handlers, object: &Object, number: i32) -> S3Res
     };
     let Some(count) = object.part_count() else {
         // An object that was put in one piece is its own first part.
-        let whole = Selection { bytes: 0..object.size(), partial: object.size() > 0, parts: None };
+        let whole = Selection {
+            bytes: 0..object.size(),
+            partial: object.size() > 0,
+            parts: None,
+            checksum: None,
+        };
         return if number == 1 { Ok(whole) } else { Err(missing()) };
     };
     let parts = handlers.store.parts(object).await.map_err(fault::s3)?;
@@ -245,7 +254,12 @@ async fn select_part(handlers: &Handlers, object: &Object, number: i32) -> S3Res
         let end = start.saturating_add(part.size);
         // By place, not by the number it was uploaded under: so AWS counts.
         if index.saturating_add(1) == usize::from(number) {
-            return Ok(Selection { bytes: start..end, partial: true, parts: Some(count) });
+            return Ok(Selection {
+                bytes: start..end,
+                partial: true,
+                parts: Some(count),
+                checksum: part.checksum.clone(),
+            });
         }
         start = end;
     }
@@ -308,12 +322,13 @@ fn describe(object: &Object, selection: &Selection, with_checksum: bool, headers
     if let Some(parts) = selection.parts {
         headers.insert(HeaderName::from_static("x-amz-mp-parts-count"), HeaderValue::from(parts));
     }
-    // A checksum is of the whole object: with a part of it, it would fail the client's check.
+    // The whole object's checksum goes with nothing less: a client would check what it reads by it.
     let whole = start == 0 && end == object.size();
-    if with_checksum
-        && whole
-        && let Some(checksum) = &record.checksum
-    {
+    let checksum = match selection.parts {
+        Some(_) => selection.checksum.as_ref(),
+        None => record.checksum.as_ref().filter(|_| whole),
+    };
+    if let Some(checksum) = checksum.filter(|_| with_checksum) {
         put::set_checksum(headers, checksum);
     }
 }

@@ -132,11 +132,21 @@ stringData: {secretKey: secretsecret}
 
 #[test]
 fn other_programs_objects_are_left_to_them() {
-    let manifests = read("{apiVersion: v1, kind: Namespace, metadata: {name: a}}");
-    assert_eq!(
-        (manifests.problems.len(), manifests.skipped),
-        (0, vec!["Namespace default/a".to_owned()])
-    );
+    for (text, expected) in [
+        ("{apiVersion: v1, kind: Namespace, metadata: {name: a}}", "Namespace default/a"),
+        // As it lies beside the manifests in many a repository.
+        (
+            "{apiVersion: kustomize.config.k8s.io/v1beta1, kind: Kustomization, resources: [a.yaml]}",
+            "Kustomization",
+        ),
+    ] {
+        let manifests = read(text);
+        assert_eq!(
+            (manifests.problems.len(), manifests.skipped),
+            (0, vec![expected.to_owned()]),
+            "{text}"
+        );
+    }
 }
 
 proptest::proptest! {

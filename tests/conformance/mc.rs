@@ -1,0 +1,196 @@
+//! `mc`: what its users do with an S3 server.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use coffer_tests::clients;
+use coffer_tests::server::{ACCESS_KEY, SECRET_KEY, Server};
+use serde_json::Value;
+use tempfile::TempDir;
+
+struct Mc {
+    server: Server,
+    folder: TempDir,
+}
+
+impl Mc {
+    /// With the alias `coffer`, in a configuration of its own that trusts the server's CA.
+    async fn start() -> Self {
+        let mc = Self { server: Server::start().await, folder: TempDir::new().expect("a folder") };
+        let trusted = mc.path("config/certs/CAs");
+        fs::create_dir_all(&trusted).expect("a folder");
+        fs::copy(mc.server.ca(), trusted.join("coffer.crt")).expect("a file");
+        mc.run(&["alias", "set", "coffer", &mc.server.endpoint(), ACCESS_KEY, SECRET_KEY]);
+        mc
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &[u8]) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, content).expect("a file");
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(clients::go("mc"));
+        command
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("HOME", self.folder.path())
+            .arg("--config-dir")
+            .arg(self.path("config"))
+            .args(["--json", "--no-color"])
+            .args(arguments);
+        command
+    }
+
+    /// Runs `mc ARGUMENTS` and gives the lines that it printed.
+    fn run(&self, arguments: &[&str]) -> Vec<Value> {
+        let output = clients::run(&mut self.command(arguments));
+        serde_json::Deserializer::from_slice(&output.stdout)
+            .into_iter::<Value>()
+            .map(|value| value.expect("JSON"))
+            .collect()
+    }
+
+    /// The same for what prints bytes.
+    fn bytes(&self, arguments: &[&str]) -> Vec<u8> {
+        clients::run(&mut self.command(arguments)).stdout
+    }
+
+    /// The same for what has to fail; gives the message.
+    fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().expect("mc");
+        assert!(!output.status.success(), "{arguments:?} was done");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn keys(&self, target: &str) -> Vec<String> {
+        let listed = self.run(&["ls", "--recursive", target]);
+        listed.iter().map(|entry| entry["key"].as_str().expect("a key").to_owned()).collect()
+    }
+}
+
+#[tokio::test]
+async fn the_server_is_ready() {
+    let mc = Mc::start().await;
+    let answer = mc.run(&["ready", "coffer"]);
+    assert_eq!(answer[0]["healthy"], true, "{answer:?}");
+}
+
+#[tokio::test]
+async fn buckets_are_made_and_removed() {
+    let mc = Mc::start().await;
+    mc.run(&["mb", "coffer/files"]);
+    mc.run(&["mb", "--ignore-existing", "coffer/files"]);
+    assert_eq!(mc.run(&["ls", "coffer"])[0]["key"], "files/");
+    mc.write("a", b"1");
+    mc.run(&["cp", "a", "coffer/files/a"]);
+    assert!(mc.refused(&["rb", "coffer/files"]).contains("not empty"));
+    mc.run(&["rb", "--force", "coffer/files"]);
+    assert!(mc.run(&["ls", "coffer"]).is_empty());
+}
+
+#[tokio::test]
+async fn files_go_there_and_back() {
+    let mc = Mc::start().await;
+    mc.run(&["mb", "coffer/files"]);
+    let large: Vec<u8> = (0_u32..10_000_000).flat_map(u32::to_le_bytes).collect();
+    for (name, content) in [("small", &b"hello"[..]), ("empty", b""), ("large ü", &large)] {
+        mc.write(name, content);
+        let key = format!("coffer/files/in/{name}");
+        mc.run(&["cp", name, &key]);
+        assert_eq!(mc.bytes(&["cat", &key]), content, "{name}");
+        let stat = mc.run(&["stat", &key]);
+        assert_eq!(stat[0]["size"], content.len(), "{name}");
+    }
+    assert_eq!(mc.bytes(&["cat", "--offset", "1", "coffer/files/in/small"]), b"ello");
+    assert_eq!(mc.bytes(&["head", "--lines", "1", "coffer/files/in/small"]), b"hello\n");
+    // Copies within the server, of one and of several parts.
+    mc.run(&["cp", "coffer/files/in/large ü", "coffer/files/copy"]);
+    assert_eq!(mc.bytes(&["cat", "coffer/files/copy"]), large);
+    mc.run(&["cp", "--attr", "Cache-Control=max-age=9;colour=blue", "small", "coffer/files/attr"]);
+    let stat = mc.run(&["stat", "coffer/files/attr"]);
+    assert_eq!(stat[0]["metadata"]["X-Amz-Meta-Colour"], "blue", "{stat:?}");
+    assert_eq!(stat[0]["metadata"]["Cache-Control"], "max-age=9", "{stat:?}");
+    mc.run(&["mv", "coffer/files/in/small", "coffer/files/moved"]);
+    assert_eq!(mc.keys("coffer/files"), ["attr", "copy", "in/empty", "in/large ü", "moved"]);
+    mc.run(&["rm", "coffer/files/moved"]);
+    assert!(mc.refused(&["stat", "coffer/files/moved"]).contains("does not exist"));
+    mc.run(&["rm", "--recursive", "--force", "coffer/files/in/"]);
+    assert_eq!(mc.keys("coffer/files"), ["attr", "copy"]);
+}
+
+#[tokio::test]
+async fn a_pipe_becomes_an_object() {
+    let mc = Mc::start().await;
+    mc.run(&["mb", "coffer/files"]);
+    let content = vec![7; 6 * 1024 * 1024];
+    mc.write("input", &content);
+    let input = fs::File::open(mc.path("input")).expect("a file");
+    clients::run(mc.command(&["pipe", "coffer/files/piped"]).stdin(input));
+    assert_eq!(mc.bytes(&["cat", "coffer/files/piped"]), content);
+}
+
+#[tokio::test]
+async fn folders_are_mirrored_compared_and_searched() {
+    let mc = Mc::start().await;
+    mc.run(&["mb", "coffer/files"]);
+    for (name, size) in [("tree/a.txt", 10), ("tree/b/c.txt", 20), ("tree/b/d.bin", 30)] {
+        mc.write(name, &vec![1; size]);
+    }
+    mc.run(&["mirror", "tree", "coffer/files/tree"]);
+    assert_eq!(mc.keys("coffer/files/tree"), ["a.txt", "b/c.txt", "b/d.bin"]);
+    assert!(mc.run(&["diff", "tree", "coffer/files/tree"]).is_empty());
+    let usage = mc.run(&["du", "coffer/files"]);
+    assert_eq!((&usage[0]["size"], &usage[0]["objects"]), (&60.into(), &3.into()), "{usage:?}");
+    let found = mc.run(&["find", "coffer/files", "--name", "*.txt", "--larger", "15B"]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["key"], "coffer/files/tree/b/c.txt");
+    // Changes go over, what is gone goes there too.
+    mc.write("tree/a.txt", b"other");
+    fs::remove_file(mc.path("tree/b/d.bin")).expect("a file");
+    assert_eq!(mc.run(&["diff", "tree", "coffer/files/tree"]).len(), 2);
+    mc.run(&["mirror", "--overwrite", "--remove", "tree", "coffer/files/tree"]);
+    assert_eq!(mc.keys("coffer/files/tree"), ["a.txt", "b/c.txt"]);
+    assert_eq!(mc.bytes(&["cat", "coffer/files/tree/a.txt"]), b"other");
+    // And back.
+    mc.run(&["mirror", "coffer/files/tree", "back"]);
+    assert_eq!(fs::read(mc.path("back/a.txt")).expect("a file"), b"other");
+}
+
+#[tokio::test]
+async fn shared_urls_work_without_it() {
+    let mc = Mc::start().await;
+    mc.run(&["mb", "coffer/files"]);
+    mc.write("a", b"hello");
+    mc.run(&["cp", "a", "coffer/files/a b"]);
+    let shared = mc.run(&["share", "download", "--expire", "5m", "coffer/files/a b"]);
+    let url = shared[0]["share"].as_str().expect("a URL");
+    let output = clients::run(
+        Command::new("curl")
+            .args(["-sS", "--fail", "--noproxy", "*", "--cacert"])
+            .arg(mc.server.ca())
+            .arg(url),
+    );
+    assert_eq!(output.stdout, b"hello");
+}
+
+#[tokio::test]
+async fn unfinished_uploads_are_listed_and_removed() {
+    let mc = Mc::start().await;
+    mc.run(&["mb", "coffer/files"]);
+    let client = mc.server.client();
+    let begun = client.send("POST", "/files/big", "uploads=", &[], "").await;
+    let upload = begun.element("UploadId").expect("an upload");
+    let query = format!("partNumber=1&uploadId={upload}");
+    client.send("PUT", "/files/big", &query, &[], "a part").await;
+    let listed = mc.run(&["ls", "--incomplete", "coffer/files"]);
+    assert_eq!(listed[0]["key"], "big", "{listed:?}");
+    mc.run(&["rm", "--incomplete", "--recursive", "--force", "coffer/files"]);
+    assert!(mc.run(&["ls", "--incomplete", "coffer/files"]).is_empty());
+}
