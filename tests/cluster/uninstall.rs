@@ -21,5 +21,54 @@ async fn z_definitions_and_data_stay() {
     assert_eq!(photos.send("GET", "/album/a", "", &[], "").await.text(), "hello");
 
     // By kustomize it comes again, and takes up what is there.
-    kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "crds/tenants.yaml"]);
+    let folder = tempfile::TempDir::new_in(cluster::repository()).unwrap();
+    std::fs::write(
+        folder.path().join("kustomization.yaml"),
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../charts/kustomize]\n\
+         images: [{name: ghcr.io/coffer/coffer, newName: cluster.test/coffer, newTag: test}]\n\
+         patches:\n- target: {kind: Deployment, name: coffer-operator}\n  patch: |\n    apiVersion: apps/v1\n    kind: Deployment\n    \
+         metadata: {name: coffer-operator}\n    spec:\n      template:\n        spec:\n          containers:\n          - name: operator\n            \
+         imagePullPolicy: Never\n            env: [{name: COFFER_IMAGE, value: 'cluster.test/coffer:test'}]\n",
+    )
+    .unwrap();
+    kubectl(&[
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "-k",
+        &folder.path().display().to_string(),
+    ]);
+    kubectl(&[
+        "rollout",
+        "status",
+        "deployment/coffer-operator",
+        "-n",
+        cluster::SYSTEM,
+        "--timeout=60s",
+    ]);
+    cluster::apply(&tenant("stay", "films", ""));
+    wait_ready("stay", "films");
+    wait_ready("stay", "photos");
+    assert_eq!(photos.send("GET", "/album/a", "", &[], "").await.text(), "hello");
+}
+
+/// The kustomize base is what the chart makes.
+#[tokio::test]
+async fn y_the_kustomize_base_is_current() {
+    let made =
+        helm(&["template", "coffer-operator", "charts/coffer-operator", "-n", cluster::SYSTEM]);
+    let lines = |text: &str| -> Vec<String> {
+        text.lines()
+            .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    let kept =
+        std::fs::read_to_string(cluster::repository().join("charts/kustomize/operator.yaml"))
+            .unwrap();
+    assert_eq!(
+        lines(&kept),
+        lines(&made),
+        "make charts/kustomize/operator.yaml anew; its first line says how"
+    );
 }
