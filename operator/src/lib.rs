@@ -18,4 +18,5 @@ pub mod event;
 pub mod lease;
 pub mod health;
 pub mod metrics;
+pub mod causes;
 pub mod play;

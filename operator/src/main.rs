@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use coffer_crds::definition;
+use coffer_operator::causes::with_causes;
 use coffer_operator::play::{self, check};
 use coffer_operator::run;
 use coffer_operator::settings::Settings;
@@ -105,13 +106,7 @@ async fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            let mut text = error.to_string();
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                text = format!("{text}: {error}");
-                cause = error.source();
-            }
-            complain(&text);
+            complain(&with_causes(&*error));
             ExitCode::FAILURE
         }
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use coffer_tests::client::Client;
 use coffer_tests::cluster::{
     self, client, eventually, get, kubectl, namespace, tenant, wait_ready,
 };
-use coffer_tests::server::Client;
 use tokio::task::JoinHandle;
 
 /// Requests without end, each over a connection of its own or one that is kept; every failure counts.

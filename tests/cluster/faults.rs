@@ -49,22 +49,9 @@ async fn f2_data_does_not_need_the_operator() {
     cluster::apply(&tenant("alone", "photos", ""));
     wait_ready("alone", "photos");
     let photos = cluster::client("alone", "photos");
-    kubectl(&["scale", "deployment", "coffer-operator", "-n", cluster::SYSTEM, "--replicas=0"]);
-    eventually("no operator", Duration::from_secs(60), async || {
-        let left = kubectl(&["get", "pods", "-n", cluster::SYSTEM, "-o", "name"]);
-        left.trim().is_empty().then_some(())
-    })
-    .await;
+    cluster::stop_operator().await;
     assert_eq!(photos.send("PUT", "/album", "", &[], "").await.status, 200);
-    kubectl(&["scale", "deployment", "coffer-operator", "-n", cluster::SYSTEM, "--replicas=1"]);
-    kubectl(&[
-        "rollout",
-        "status",
-        "deployment/coffer-operator",
-        "-n",
-        cluster::SYSTEM,
-        "--timeout=60s",
-    ]);
+    cluster::start_operator();
     assert!(!get("statefulset", "alone", "photos").is_null());
 }
 
@@ -110,7 +97,7 @@ impl Drop for Operator {
 async fn f3_an_operator_that_is_killed_after_any_write_goes_on() {
     cluster::install();
     namespace("writes");
-    kubectl(&["scale", "deployment", "coffer-operator", "-n", cluster::SYSTEM, "--replicas=0"]);
+    cluster::stop_operator().await;
     let config: serde_json::Value =
         serde_json::from_str(&kubectl(&["config", "view", "--raw", "--flatten", "-o", "json"]))
             .unwrap();
@@ -202,13 +189,5 @@ async fn f3_an_operator_that_is_killed_after_any_write_goes_on() {
     }
     println!("killed after each of {points} writes");
     assert!(points >= 10, "{points}");
-    kubectl(&["scale", "deployment", "coffer-operator", "-n", cluster::SYSTEM, "--replicas=1"]);
-    kubectl(&[
-        "rollout",
-        "status",
-        "deployment/coffer-operator",
-        "-n",
-        cluster::SYSTEM,
-        "--timeout=60s",
-    ]);
+    cluster::start_operator();
 }

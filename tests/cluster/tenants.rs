@@ -131,7 +131,7 @@ async fn b4_root_credentials_are_replaced_without_lock_out() {
         "-o",
         "jsonpath={.data.ca\\.crt}",
     ]);
-    let client = coffer_tests::server::Client::new(
+    let client = coffer_tests::client::Client::new(
         "photos.credentials.svc",
         443,
         roots.as_bytes(),

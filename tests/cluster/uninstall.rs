@@ -38,14 +38,7 @@ async fn z_definitions_and_data_stay() {
         "-k",
         &folder.path().display().to_string(),
     ]);
-    kubectl(&[
-        "rollout",
-        "status",
-        "deployment/coffer-operator",
-        "-n",
-        cluster::SYSTEM,
-        "--timeout=60s",
-    ]);
+    cluster::operator_is_there();
     cluster::apply(&tenant("stay", "films", ""));
     wait_ready("stay", "films");
     wait_ready("stay", "photos");

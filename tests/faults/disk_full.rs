@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use coffer_tests::server::{Answer, Server};
+use coffer_tests::client::Answer;
+use coffer_tests::server::Server;
 use futures_util::future::join_all;
 
 use crate::held::{content, of_bytes, told};

@@ -5,7 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use coffer_tests::server::{Client, Server};
+use coffer_tests::client::Client;
+use coffer_tests::server::Server;
 use tempfile::TempDir;
 
 use crate::held::{self, Held, content, told};
@@ -73,14 +74,14 @@ async fn must(
     line: &str,
     headers: &[(&str, &str)],
     body: Vec<u8>,
-) -> coffer_tests::server::Answer {
+) -> coffer_tests::client::Answer {
     let (method, path, query) = parts(line);
     let answer = client.send(method, path, query, headers, body).await;
     assert!(answer.status.is_success(), "{line}: {}", answer.text());
     answer
 }
 
-fn md5_of(answer: &coffer_tests::server::Answer) -> String {
+fn md5_of(answer: &coffer_tests::client::Answer) -> String {
     answer.header("etag").trim_matches('"').to_owned()
 }
 

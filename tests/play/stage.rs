@@ -9,7 +9,8 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use coffer_signature::{AccessKeyId, Credentials, SecretKey};
-use coffer_tests::server::{Client, program};
+use coffer_tests::client::Client;
+use coffer_tests::server::program;
 use tempfile::TempDir;
 
 /// How long anything may take here.

@@ -4,7 +4,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use coffer_signature::{AccessKeyId, Credentials, PayloadHash, SecretKey, Signer};
-use coffer_tests::server::{ACCESS_KEY, Client, SECRET_KEY, Server, now};
+use coffer_tests::client::{Client, now};
+use coffer_tests::server::{ACCESS_KEY, SECRET_KEY, Server};
 use coffer_tests::stored::Stored;
 use http::{HeaderMap, HeaderValue, Method};
 use jiff::SignedDuration;

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use coffer_signature::PayloadHash;
-use coffer_tests::server::{Answer, Client, now};
+use coffer_tests::client::{Answer, Client, now};
 use coffer_tests::stored::Stored;
 use http::{HeaderName, HeaderValue, Method};
 

@@ -1,6 +1,7 @@
 //! A table's rows: each a request and how it is answered.
 
-use coffer_tests::server::{Answer, Client, Server};
+use coffer_tests::client::{Answer, Client};
+use coffer_tests::server::Server;
 use coffer_tests::stored::Stored;
 
 /// `METHOD /path?query`, headers, body, status.

@@ -199,7 +199,7 @@ async fn a_part_is_copied_from_a_range() {
             .await;
     assert_eq!(first.status, 200, "{}", first.text());
     let second = send(client, &two, &[small_source], "").await;
-    let etag = |answer: &coffer_tests::server::Answer| {
+    let etag = |answer: &coffer_tests::client::Answer| {
         answer.element("ETag").unwrap().replace("&quot;", "\"")
     };
     let done = send(

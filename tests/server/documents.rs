@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use coffer_tests::server::{Answer, Server};
+use coffer_tests::client::Answer;
+use coffer_tests::server::Server;
 use coffer_tests::stored::Stored;
 
 use crate::claim::{assert_all, mismatch, refuses, send, server};

@@ -1,6 +1,7 @@
 //! Uploads in parts: their whole life, and what is refused on the way.
 
-use coffer_tests::server::{Answer, Server};
+use coffer_tests::client::Answer;
+use coffer_tests::server::Server;
 use coffer_tests::stored::texts;
 
 use crate::claim::{refuses, send, server};

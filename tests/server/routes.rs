@@ -383,7 +383,7 @@ async fn a_bucket_is_reached_by_its_host_name_too() {
                 query,
                 &mut headers,
                 &payload,
-                coffer_tests::server::now(),
+                coffer_tests::client::now(),
             )
             .unwrap();
         client.send_as_is(method, path, query, headers, "").await.unwrap()

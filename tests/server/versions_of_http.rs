@@ -1,7 +1,7 @@
 //! The same over HTTP/1.1 and HTTP/2.
 
 use coffer_signature::PayloadHash;
-use coffer_tests::server::now;
+use coffer_tests::client::now;
 use http::Method;
 
 use crate::claim::{send, server};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use coffer_signature::{Credentials, SecretKey};
 use serde_json::Value;
 
-use crate::server::Client;
+use crate::client::Client;
 
 /// The namespace that the operator lives in.
 pub const SYSTEM: &str = "coffer-system";
@@ -111,6 +111,26 @@ pub fn install() {
             "60s",
         ]);
     });
+}
+
+/// Ends the installed operator, and waits until it is gone.
+pub async fn stop_operator() {
+    kubectl(&["scale", "deployment", "coffer-operator", "-n", SYSTEM, "--replicas=0"]);
+    eventually("no operator", Duration::from_mins(1), async || {
+        kubectl(&["get", "pods", "-n", SYSTEM, "-o", "name"]).trim().is_empty().then_some(())
+    })
+    .await;
+}
+
+/// Starts it again, and waits until it is there.
+pub fn start_operator() {
+    kubectl(&["scale", "deployment", "coffer-operator", "-n", SYSTEM, "--replicas=1"]);
+    operator_is_there();
+}
+
+/// Waits until the operator is there.
+pub fn operator_is_there() {
+    kubectl(&["rollout", "status", "deployment/coffer-operator", "-n", SYSTEM, "--timeout=60s"]);
 }
 
 /// The manifest of a Tenant with 1 GiB, and further lines of its spec.

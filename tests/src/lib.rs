@@ -12,6 +12,7 @@
 
 pub mod identity;
 pub mod server;
+pub mod client;
 pub mod stored;
 pub mod clients;
 pub mod cluster;

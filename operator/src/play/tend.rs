@@ -21,6 +21,7 @@ use super::process::{self, Process, Wanted};
 use super::progress::Progress;
 use super::{Options, PlayError};
 use crate::authority::CA_CERTIFICATES;
+use crate::causes::with_causes;
 use crate::control::{self, Target};
 use crate::settings::Settings;
 use crate::tenant::build::{Objects, build};
@@ -493,17 +494,6 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 
 fn indented(text: &str) -> String {
     text.lines().flat_map(|line| ["    ", line, "\n"]).collect()
-}
-
-/// An error with all of its causes.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Takes away environments of an earlier start, so that nobody waits for less than a ready server.

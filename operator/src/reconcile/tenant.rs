@@ -21,6 +21,7 @@ use super::memory::{Proof, Standing};
 use super::{Context, Failure, KIND, StatusError};
 use crate::apply::{Applier, ApplyError, Done, difference};
 use crate::authority::renewal;
+use crate::causes::with_causes;
 use crate::control::{self, Target};
 use crate::event::Weight;
 use crate::ownership::{self, Mark};
@@ -580,16 +581,6 @@ async fn publish_to(
     if let Err(cause) = context.events.write(reference, weight, reason, note, now()).await {
         warn!(%cause, "an event couldn't be written");
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge of the program")]

@@ -15,6 +15,22 @@ use crate::s3::document::bad_digest;
 
 pub use coffer_store::ChecksumAlgorithm as Algorithm;
 
+/// Puts a checksum's value into that field of a wire document that its algorithm has.
+macro_rules! tell {
+    ($document:expr, $checksum:expr) => {{
+        let checksum = $checksum;
+        let value = Some(checksum.value.clone());
+        match checksum.algorithm {
+            $crate::s3::checksum::Algorithm::Crc32 => $document.checksum_crc32 = value,
+            $crate::s3::checksum::Algorithm::Crc32c => $document.checksum_crc32c = value,
+            $crate::s3::checksum::Algorithm::Crc64Nvme => $document.checksum_crc64nvme = value,
+            $crate::s3::checksum::Algorithm::Sha1 => $document.checksum_sha1 = value,
+            $crate::s3::checksum::Algorithm::Sha256 => $document.checksum_sha256 = value,
+        }
+    }};
+}
+pub(super) use tell;
+
 /// All algorithms.
 pub const ALL: [Algorithm; 5] =
     [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Crc64Nvme, Algorithm::Sha1, Algorithm::Sha256];

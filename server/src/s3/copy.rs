@@ -6,7 +6,7 @@ use coffer_store::{BucketName, Object, ObjectKey, StoreError};
 use http::HeaderMap;
 use s3s::{S3Error, S3Response, S3Result, dto, s3_error};
 
-use super::checksum::Algorithm;
+use super::checksum::{self, Algorithm};
 use super::conditions::Outcome;
 use super::receive::{Received, receive_copy};
 use super::{Context, Handlers, date, fault, get, multipart, put};
@@ -42,7 +42,7 @@ pub(super) async fn object(
     }
     handlers.store.bucket(bucket).await.map_err(fault::s3)?;
     let algorithm =
-        input.checksum_algorithm.as_ref().and_then(|name| super::checksum::named(name.as_str()));
+        input.checksum_algorithm.as_ref().and_then(|name| checksum::named(name.as_str()));
     let choose = |object: &Object| {
         if object.size() > MOST {
             return Err(s3_error!(
@@ -78,14 +78,7 @@ pub(super) async fn object(
         checksum_type: Some(dto::ChecksumType::from_static(put::kind(checksum.kind))),
         ..Default::default()
     };
-    let value = Some(checksum.value);
-    match checksum.algorithm {
-        Algorithm::Crc32 => result.checksum_crc32 = value,
-        Algorithm::Crc32c => result.checksum_crc32c = value,
-        Algorithm::Crc64Nvme => result.checksum_crc64nvme = value,
-        Algorithm::Sha1 => result.checksum_sha1 = value,
-        Algorithm::Sha256 => result.checksum_sha256 = value,
-    }
+    checksum::tell!(result, &checksum);
     Ok(S3Response::new(dto::CopyObjectOutput {
         copy_object_result: Some(result),
         ..Default::default()
@@ -129,14 +122,7 @@ pub(super) async fn part(
         ..Default::default()
     };
     if let Some(checksum) = part.attributes.checksum {
-        let value = Some(checksum.value);
-        match checksum.algorithm {
-            Algorithm::Crc32 => result.checksum_crc32 = value,
-            Algorithm::Crc32c => result.checksum_crc32c = value,
-            Algorithm::Crc64Nvme => result.checksum_crc64nvme = value,
-            Algorithm::Sha1 => result.checksum_sha1 = value,
-            Algorithm::Sha256 => result.checksum_sha256 = value,
-        }
+        checksum::tell!(result, &checksum);
     }
     Ok(S3Response::new(dto::UploadPartCopyOutput {
         copy_part_result: Some(result),

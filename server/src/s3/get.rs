@@ -138,14 +138,7 @@ async fn object_parts(
             ..Default::default()
         };
         if let Some(checksum) = &part.checksum {
-            let value = Some(checksum.value.clone());
-            match checksum.algorithm {
-                checksum::Algorithm::Crc32 => row.checksum_crc32 = value,
-                checksum::Algorithm::Crc32c => row.checksum_crc32c = value,
-                checksum::Algorithm::Crc64Nvme => row.checksum_crc64nvme = value,
-                checksum::Algorithm::Sha1 => row.checksum_sha1 = value,
-                checksum::Algorithm::Sha256 => row.checksum_sha256 = value,
-            }
+            checksum::tell!(row, &checksum);
         }
         row
     });
@@ -167,18 +160,11 @@ async fn object_parts(
 
 /// A checksum as GetObjectAttributes tells it.
 fn document(checksum: &Checksum) -> dto::Checksum {
-    let value = Some(checksum.value.clone());
     let mut document = dto::Checksum {
         checksum_type: Some(dto::ChecksumType::from_static(put::kind(checksum.kind))),
         ..Default::default()
     };
-    match checksum.algorithm {
-        checksum::Algorithm::Crc32 => document.checksum_crc32 = value,
-        checksum::Algorithm::Crc32c => document.checksum_crc32c = value,
-        checksum::Algorithm::Crc64Nvme => document.checksum_crc64nvme = value,
-        checksum::Algorithm::Sha1 => document.checksum_sha1 = value,
-        checksum::Algorithm::Sha256 => document.checksum_sha256 = value,
-    }
+    checksum::tell!(document, checksum);
     document
 }
 

@@ -125,14 +125,7 @@ pub(super) async fn parts(
         };
         // A part tells its checksum where the upload chose an algorithm.
         if let (Some(checksum), Some(_)) = (part.attributes.checksum, upload.attributes.checksum) {
-            let value = Some(checksum.value);
-            match checksum.algorithm {
-                checksum::Algorithm::Crc32 => row.checksum_crc32 = value,
-                checksum::Algorithm::Crc32c => row.checksum_crc32c = value,
-                checksum::Algorithm::Crc64Nvme => row.checksum_crc64nvme = value,
-                checksum::Algorithm::Sha1 => row.checksum_sha1 = value,
-                checksum::Algorithm::Sha256 => row.checksum_sha256 = value,
-            }
+            checksum::tell!(row, &checksum);
         }
         row
     });

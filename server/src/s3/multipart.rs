@@ -234,14 +234,7 @@ pub(super) async fn complete(
         checksum_type: Some(dto::ChecksumType::from_static(put::kind(checksum.kind))),
         ..Default::default()
     };
-    let value = Some(checksum.value);
-    match checksum.algorithm {
-        Algorithm::Crc32 => output.checksum_crc32 = value,
-        Algorithm::Crc32c => output.checksum_crc32c = value,
-        Algorithm::Crc64Nvme => output.checksum_crc64nvme = value,
-        Algorithm::Sha1 => output.checksum_sha1 = value,
-        Algorithm::Sha256 => output.checksum_sha256 = value,
-    }
+    checksum::tell!(output, &checksum);
     Ok(S3Response::new(output))
 }
 
