@@ -44,24 +44,3 @@ async fn z_definitions_and_data_stay() {
     wait_ready("stay", "photos");
     assert_eq!(photos.send("GET", "/album/a", "", &[], "").await.text(), "hello");
 }
-
-/// The kustomize base is what the chart makes.
-#[tokio::test]
-async fn y_the_kustomize_base_is_current() {
-    let made =
-        helm(&["template", "coffer-operator", "charts/coffer-operator", "-n", cluster::SYSTEM]);
-    let lines = |text: &str| -> Vec<String> {
-        text.lines()
-            .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
-            .map(str::to_owned)
-            .collect()
-    };
-    let kept =
-        std::fs::read_to_string(cluster::repository().join("charts/kustomize/operator.yaml"))
-            .unwrap();
-    assert_eq!(
-        lines(&kept),
-        lines(&made),
-        "make charts/kustomize/operator.yaml anew; its first line says how"
-    );
-}
