@@ -49,9 +49,9 @@ async fn f2_data_does_not_need_the_operator() {
     cluster::apply(&tenant("alone", "photos", ""));
     wait_ready("alone", "photos");
     let photos = cluster::client("alone", "photos");
-    cluster::stop_operator().await;
+    let without = cluster::WithoutOperator::begin().await;
     assert_eq!(photos.send("PUT", "/album", "", &[], "").await.status, 200);
-    cluster::start_operator();
+    drop(without);
     assert!(!get("statefulset", "alone", "photos").is_null());
 }
 
@@ -97,7 +97,7 @@ impl Drop for Operator {
 async fn f3_an_operator_that_is_killed_after_any_write_goes_on() {
     cluster::install();
     namespace("writes");
-    cluster::stop_operator().await;
+    let without = cluster::WithoutOperator::begin().await;
     let config: serde_json::Value =
         serde_json::from_str(&kubectl(&["config", "view", "--raw", "--flatten", "-o", "json"]))
             .unwrap();
@@ -189,5 +189,5 @@ async fn f3_an_operator_that_is_killed_after_any_write_goes_on() {
     }
     println!("killed after each of {points} writes");
     assert!(points >= 10, "{points}");
-    cluster::start_operator();
+    drop(without);
 }

@@ -113,19 +113,32 @@ pub fn install() {
     });
 }
 
-/// Ends the installed operator, and waits until it is gone.
-pub async fn stop_operator() {
-    kubectl(&["scale", "deployment", "coffer-operator", "-n", SYSTEM, "--replicas=0"]);
-    eventually("no operator", Duration::from_mins(1), async || {
-        kubectl(&["get", "pods", "-n", SYSTEM, "-o", "name"]).trim().is_empty().then_some(())
-    })
-    .await;
+/// The time without the installed operator: it comes back with the end of this value, whatever the test came to.
+#[derive(Debug)]
+pub struct WithoutOperator(());
+
+impl WithoutOperator {
+    /// Ends the operator, and waits until it is gone.
+    pub async fn begin() -> Self {
+        let without = Self(());
+        kubectl(&["scale", "deployment", "coffer-operator", "-n", SYSTEM, "--replicas=0"]);
+        eventually("no operator", Duration::from_mins(1), async || {
+            kubectl(&["get", "pods", "-n", SYSTEM, "-o", "name"]).trim().is_empty().then_some(())
+        })
+        .await;
+        without
+    }
 }
 
-/// Starts it again, and waits until it is there.
-pub fn start_operator() {
-    kubectl(&["scale", "deployment", "coffer-operator", "-n", SYSTEM, "--replicas=1"]);
-    operator_is_there();
+impl Drop for WithoutOperator {
+    fn drop(&mut self) {
+        let scale = ["scale", "deployment", "coffer-operator", "-n", SYSTEM, "--replicas=1"];
+        let status = ["rollout", "status", "deployment/coffer-operator", "-n", SYSTEM, "--timeout=60s"];
+        for arguments in [&scale[..], &status[..]] {
+            // A test that has failed already says why.
+            output("kubectl", arguments, "");
+        }
+    }
 }
 
 /// Waits until the operator is there.
