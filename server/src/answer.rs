@@ -171,8 +171,7 @@ pub fn escape_into(out: &mut String, text: &str) {
 /// A raw carriage return would be read back as a line feed, and a raw control ends most parsers.
 pub fn without_controls(document: &[u8]) -> Option<String> {
     // Without a branch for each byte the compiler looks at many at once, and a listing is long.
-    let suspicious =
-        |byte: u8| (byte <= 8) | ((byte >= 0xb) & (byte <= 0x1f)) | (byte == 0x7f) | (byte == 0xef);
+    let suspicious = |byte: u8| matches!(byte, 0..=8 | 0xb..=0x1f | 0x7f | 0xef);
     let any = |some: &[u8]| some.iter().fold(false, |found, byte| found | suspicious(*byte));
     if !document.chunks(256).any(any) {
         return None;

@@ -182,7 +182,9 @@ impl Hasher {
                 }
                 let mut hashes = state.settle().await?;
                 let job = spawn_blocking(move || {
-                    gathered.iter().for_each(|piece| hashes.update(piece));
+                    for piece in &gathered {
+                        hashes.update(piece);
+                    }
                     hashes
                 });
                 Ok(Self::Beside {
@@ -199,7 +201,9 @@ impl Hasher {
             Self::Here(hashes) => Ok(hashes.finish()),
             Self::Beside { state, gathered, gathered_bytes: _ } => {
                 let mut hashes = state.settle().await?;
-                gathered.iter().for_each(|piece| hashes.update(piece));
+                for piece in &gathered {
+                    hashes.update(piece);
+                }
                 Ok(hashes.finish())
             }
         }
