@@ -32,6 +32,8 @@ pub struct Limits {
 /// The most that a request's head may have: AWS allows 8 KiB of headers, signatures and long keys come on top.
 const MAX_HEAD: usize = 64 * 1024;
 const MAX_HEADERS: usize = 128;
+/// The most that waits on one HTTP/1.1 connection in either direction; a head has to fit.
+const HTTP1_BUFFER: usize = 128 * 1024;
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 128;
 /// What one HTTP/2 stream, and one connection, may send before it is read. Larger than HTTP/2's 64 KiB: uploads need it.
@@ -109,7 +111,7 @@ fn http(patience: Duration) -> Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(patience)
-        .max_buf_size(512 * 1024)
+        .max_buf_size(HTTP1_BUFFER)
         .max_headers(MAX_HEADERS)
         .half_close(true)
         .http2()

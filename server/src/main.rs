@@ -7,6 +7,7 @@ use coffer_server::config::Config;
 use tracing_subscriber::EnvFilter;
 
 // Many small allocations from many threads: measurably cheaper than the system's allocator, and it gives memory back.
+// Not with huge pages: they hold several times the memory that is used (measured: 221 instead of 85 MiB).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -14,6 +15,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// never speaks, at any level.
 const LIBRARIES: &str =
     "fjall=warn,lsm_tree=warn,h2=warn,hyper=warn,hyper_util=warn,rustls=warn,s3s=off";
+
+/// Threads that may wait for the disk at once. None of them waits for a client; each keeps some memory.
+const DISK_THREADS: usize = 32;
 
 fn main() -> ExitCode {
     let config = Config::parse();
@@ -27,7 +31,11 @@ fn main() -> ExitCode {
         // Where a line can't be written, there is nobody to tell: by default that panics, and takes the thread along.
         .log_internal_errors(false)
         .init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(DISK_THREADS)
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "can't start");

@@ -5,18 +5,17 @@ use coffer_store::{Checksum, ChecksumKind, Content, Store};
 use futures_util::StreamExt;
 use http::{HeaderMap, header};
 use s3s::dto::StreamingBlob;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::checksum::{self, Algorithm, Hashed, Hashes, Wanted};
 use super::{document, fault};
 use crate::answer::Refusal;
 use crate::authenticate::{BodyError, Trailers};
 
-/// From this many bytes on hashing runs on a thread of its own; below, handing over costs more than hashing.
+/// From this many bytes on hashing runs on another thread; below, handing over costs more than hashing.
 const BESIDE: u64 = 256 * 1024;
-/// Pieces that may wait for the hash.
-const WAITING: usize = 16;
+/// Bytes that are handed over at once. Two batches of a request are in memory at a time.
+const BATCH: usize = 256 * 1024;
 
 /// Content that was received whole and is what its sender says.
 #[derive(Debug)]
@@ -98,17 +97,13 @@ pub(super) async fn receive(
                 Some(error) => error.refusal(),
                 None => Refusal::new("IncompleteBody", 400, "The request's body ended early."),
             })?;
-            hasher.update(&piece).await;
+            hasher = hasher.update(&piece).await?;
             writer.write(piece).await.map_err(|error| fault::refusal(&error))?;
         }
     }
     let Hashed { md5, checksums } = hasher.finish().await?;
     let (Some(md5), Some(computed)) = (md5, checksums.first().cloned()) else {
-        return Err(Refusal::new(
-            "InternalError",
-            500,
-            "The content's digests could not be computed.",
-        ));
+        return Err(no_digests());
     };
     if announced.md5.is_some_and(|expected| expected != md5) {
         return Err(document::bad_digest("Content-MD5"));
@@ -130,16 +125,12 @@ pub(super) async fn receive_copy(
     let mut hasher = Hasher::new(Hashes::new(&[algorithm]).with_md5(), Some(length));
     while let Some(piece) = reader.next().await {
         let piece = piece.map_err(|error| fault::refusal(&error))?;
-        hasher.update(&piece).await;
+        hasher = hasher.update(&piece).await?;
         writer.write(piece).await.map_err(|error| fault::refusal(&error))?;
     }
     let Hashed { md5, checksums } = hasher.finish().await?;
     let (Some(md5), Some(checksum)) = (md5, checksums.into_iter().next()) else {
-        return Err(Refusal::new(
-            "InternalError",
-            500,
-            "The content's digests could not be computed.",
-        ));
+        return Err(no_digests());
     };
     let content = writer.finish().await.map_err(|error| fault::refusal(&error))?;
     Ok(Received { content, md5, checksum })
@@ -148,45 +139,77 @@ pub(super) async fn receive_copy(
 /// Digests, computed here or beside.
 enum Hasher {
     Here(Box<Hashes>),
-    Beside { pieces: mpsc::Sender<Bytes>, task: JoinHandle<Hashed> },
+    Beside { state: State, gathered: Vec<Bytes>, gathered_bytes: usize },
+}
+
+/// Where the digests are. No thread waits for a slow sender: one is taken only for the length of a batch.
+enum State {
+    Idle(Box<Hashes>),
+    Busy(JoinHandle<Box<Hashes>>),
+}
+
+impl State {
+    async fn settle(self) -> Result<Box<Hashes>, Refusal> {
+        match self {
+            Self::Idle(hashes) => Ok(hashes),
+            Self::Busy(job) => job.await.map_err(|_gone| no_digests()),
+        }
+    }
 }
 
 impl Hasher {
-    fn new(mut hashes: Hashes, length: Option<u64>) -> Self {
+    fn new(hashes: Hashes, length: Option<u64>) -> Self {
+        let hashes = Box::new(hashes);
         if length.is_some_and(|length| length < BESIDE) {
-            return Self::Here(Box::new(hashes));
+            Self::Here(hashes)
+        } else {
+            Self::Beside { state: State::Idle(hashes), gathered: Vec::new(), gathered_bytes: 0 }
         }
-        let (pieces, mut waiting) = mpsc::channel::<Bytes>(WAITING);
-        let task = tokio::task::spawn_blocking(move || {
-            while let Some(piece) = waiting.blocking_recv() {
-                hashes.update(&piece);
-            }
-            hashes.finish()
-        });
-        Self::Beside { pieces, task }
     }
 
-    async fn update(&mut self, piece: &Bytes) {
+    /// Takes the next piece; waits while a batch is hashed and the next one is full.
+    async fn update(self, piece: &Bytes) -> Result<Self, Refusal> {
         match self {
-            Self::Here(hashes) => hashes.update(piece),
-            // A task that is gone is noticed when its result is asked for.
-            Self::Beside { pieces, task: _ } => drop(pieces.send(piece.clone()).await),
+            Self::Here(mut hashes) => {
+                hashes.update(piece);
+                Ok(Self::Here(hashes))
+            }
+            Self::Beside { state, mut gathered, gathered_bytes } => {
+                gathered.push(piece.clone());
+                let gathered_bytes = gathered_bytes.saturating_add(piece.len());
+                if gathered_bytes < BATCH {
+                    return Ok(Self::Beside { state, gathered, gathered_bytes });
+                }
+                let mut hashes = state.settle().await?;
+                let job = spawn_blocking(move || {
+                    for piece in &gathered {
+                        hashes.update(piece);
+                    }
+                    hashes
+                });
+                Ok(Self::Beside {
+                    state: State::Busy(job),
+                    gathered: Vec::new(),
+                    gathered_bytes: 0,
+                })
+            }
         }
     }
 
     async fn finish(self) -> Result<Hashed, Refusal> {
         match self {
             Self::Here(hashes) => Ok(hashes.finish()),
-            Self::Beside { pieces, task } => {
-                drop(pieces);
-                task.await.map_err(|_gone| {
-                    Refusal::new(
-                        "InternalError",
-                        500,
-                        "The content's digests could not be computed.",
-                    )
-                })
+            Self::Beside { state, gathered, gathered_bytes: _ } => {
+                let mut hashes = state.settle().await?;
+                for piece in &gathered {
+                    hashes.update(piece);
+                }
+                Ok(hashes.finish())
             }
         }
     }
+}
+
+fn no_digests() -> Refusal {
+    Refusal::new("InternalError", 500, "The content's digests could not be computed.")
 }

@@ -30,7 +30,7 @@ use crate::{
 /// After so many bytes a writer asks again whether there is room.
 const ROOM_CHECK: u64 = 16 << 20;
 
-/// Takes content piece by piece. Writing goes on beside the caller, with at most about 2 MiB waiting. Dropped
+/// Takes content piece by piece. Writing goes on beside the caller, with at most about 1 MiB waiting. Dropped
 /// unfinished, it leaves nothing.
 #[derive(Debug)]
 pub struct ContentWriter {
@@ -216,7 +216,7 @@ impl Drop for BlobContent {
     }
 }
 
-/// An object's bytes, in pieces of at most 1 MiB, read ahead. Goes on although the object is deleted.
+/// An object's bytes, in pieces of at most 256 KiB, read ahead. Goes on although the object is deleted.
 pub struct ContentReader {
     stream: BlobStream,
     _pins: Vec<Pin>,

@@ -20,14 +20,15 @@ use jiff::Timestamp;
 use rustix::io::Errno;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use self::writer::FileWriter;
+use self::{buffers::Buffers, writer::FileWriter};
 use super::{BlobId, BlobStream, BlobWriter, Blobs, ListedBlob, Room};
 use crate::StoreError;
 
+mod buffers;
 mod writer;
 
 /// Bytes of one read. Two such pieces of a reader are in memory at a time.
-const READ_SIZE: u64 = 512 << 10;
+const READ_SIZE: usize = 256 << 10;
 /// Folders that blobs are spread over.
 const SHARDS: u16 = 256;
 
@@ -35,6 +36,7 @@ const SHARDS: u16 = 256;
 #[derive(Clone, Debug)]
 pub(crate) struct FileBlobs {
     folder: Arc<Path>,
+    buffers: Buffers,
 }
 
 impl FileBlobs {
@@ -49,7 +51,7 @@ impl FileBlobs {
             }
         }
         sync_folder(&folder)?;
-        Ok(Self { folder: folder.into() })
+        Ok(Self { folder: folder.into(), buffers: Buffers::new(READ_SIZE) })
     }
 
     fn path(&self, id: BlobId) -> PathBuf {
@@ -74,9 +76,10 @@ impl Blobs for FileBlobs {
         if range.is_empty() {
             return Ok(Box::pin(stream::empty()));
         }
+        let buffers = self.buffers.clone();
         let reader = blocking(move || {
-            let file = Arc::new(OwnedFd::from(File::open(path)?));
-            let first = read_piece(&file, range.start, range.end)?;
+            let file = Arc::new(Source { file: File::open(path)?.into(), buffers });
+            let first = file.piece(range.start, range.end)?;
             Ok((file, first))
         });
         let (file, first) = reader.await?;
@@ -115,7 +118,7 @@ impl Blobs for FileBlobs {
 
 /// A file's bytes, one piece ahead of who reads them.
 struct Reader {
-    file: Arc<OwnedFd>,
+    file: Arc<Source>,
     next: Option<JoinHandle<io::Result<Bytes>>>,
     at: u64,
     end: u64,
@@ -135,25 +138,36 @@ impl Reader {
     }
 }
 
-fn read_ahead(file: &Arc<OwnedFd>, at: u64, end: u64) -> Option<JoinHandle<io::Result<Bytes>>> {
+fn read_ahead(file: &Arc<Source>, at: u64, end: u64) -> Option<JoinHandle<io::Result<Bytes>>> {
     let file = Arc::clone(file);
-    (at < end).then(|| spawn_blocking(move || read_piece(&file, at, end)))
+    (at < end).then(|| spawn_blocking(move || file.piece(at, end)))
 }
 
-fn read_piece(file: &OwnedFd, at: u64, end: u64) -> io::Result<Bytes> {
-    let wanted = usize::try_from(end.saturating_sub(at).min(READ_SIZE)).unwrap_or(usize::MAX);
-    let mut buffer = Vec::with_capacity(wanted);
-    while buffer.len() < wanted {
-        let from = at.saturating_add(buffer.len() as u64);
-        match rustix::io::pread(file, rustix::buffer::spare_capacity(&mut buffer), from) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
+/// An open file, and what its bytes are read into.
+struct Source {
+    file: OwnedFd,
+    buffers: Buffers,
+}
+
+impl Source {
+    /// The next bytes at `at`, at most up to `end`. Blocks.
+    fn piece(&self, at: u64, end: u64) -> io::Result<Bytes> {
+        let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+        let wanted = left.min(READ_SIZE);
+        let mut buffer = self.buffers.take(wanted);
+        let bytes = &mut buffer.bytes;
+        while bytes.len() < wanted {
+            let from = at.saturating_add(bytes.len() as u64);
+            match rustix::io::pread(&self.file, rustix::buffer::spare_capacity(bytes), from) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
         }
+        // The buffer may be larger than what was asked for.
+        bytes.truncate(wanted);
+        Ok(buffer.freeze())
     }
-    // The allocation may be larger than was asked for.
-    buffer.truncate(wanted);
-    Ok(buffer.into())
 }
 
 fn list_shard(folder: &Path, shard: &str) -> io::Result<Vec<ListedBlob>> {

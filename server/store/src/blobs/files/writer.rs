@@ -21,7 +21,7 @@ use super::{failure, remove, sync_folder};
 use crate::{StoreError, blobs::BlobWriter};
 
 /// Bytes that gather before they are written.
-const WRITE_SIZE: usize = 1 << 20;
+const WRITE_SIZE: usize = 512 << 10;
 /// Buffers that one system call takes.
 const MAX_SLICES: usize = 1024;
 
