@@ -133,7 +133,8 @@ impl WithoutOperator {
 impl Drop for WithoutOperator {
     fn drop(&mut self) {
         let scale = ["scale", "deployment", "coffer-operator", "-n", SYSTEM, "--replicas=1"];
-        let status = ["rollout", "status", "deployment/coffer-operator", "-n", SYSTEM, "--timeout=60s"];
+        let status =
+            ["rollout", "status", "deployment/coffer-operator", "-n", SYSTEM, "--timeout=60s"];
         for arguments in [&scale[..], &status[..]] {
             // A test that has failed already says why.
             output("kubectl", arguments, "");
