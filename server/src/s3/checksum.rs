@@ -11,7 +11,6 @@ use md5::{Digest, Md5};
 
 use crate::answer::Refusal;
 use crate::authenticate::Trailers;
-use crate::s3::document::bad_digest;
 
 pub use coffer_store::ChecksumAlgorithm as Algorithm;
 
@@ -304,6 +303,25 @@ impl Wanted {
             _ => Err(bad_digest(name(given.algorithm))),
         }
     }
+}
+
+/// The digest that a `Content-MD5` header names.
+///
+/// # Errors
+/// `InvalidDigest` when it isn't the base64 of 16 bytes.
+pub fn md5_of(value: &[u8]) -> Result<[u8; 16], Refusal> {
+    STANDARD.decode(value).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
+        Refusal::new("InvalidDigest", 400, "The Content-MD5 you specified is not valid.")
+    })
+}
+
+/// `400`: a digest isn't that of what was received.
+pub fn bad_digest(name: &str) -> Refusal {
+    Refusal::new(
+        "BadDigest",
+        400,
+        format!("The {name} you specified did not match what we received."),
+    )
 }
 
 #[cfg(test)]

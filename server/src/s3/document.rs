@@ -1,7 +1,5 @@
 //! Request documents: read within bounds, checked against their digests, and looked through before anything parses them.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
@@ -108,11 +106,11 @@ pub fn check_digests(
     operation: Operation,
 ) -> Result<(), Refusal> {
     let expected_md5 =
-        headers.get("content-md5").map(|value| md5_of(value.as_bytes())).transpose()?;
+        headers.get("content-md5").map(|value| checksum::md5_of(value.as_bytes())).transpose()?;
     if let Some(expected) = &expected_md5
         && Md5::digest(document).as_slice() != expected.as_slice()
     {
-        return Err(bad_digest("Content-MD5"));
+        return Err(checksum::bad_digest("Content-MD5"));
     }
     // The checksums of CompleteMultipartUpload are the object's.
     if operation == Operation::CompleteMultipartUpload {
@@ -130,25 +128,6 @@ pub fn check_digests(
         ));
     }
     Ok(())
-}
-
-/// The digest that a `Content-MD5` header names.
-///
-/// # Errors
-/// `InvalidDigest` when it isn't the base64 of 16 bytes.
-pub fn md5_of(value: &[u8]) -> Result<[u8; 16], Refusal> {
-    STANDARD.decode(value).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
-        Refusal::new("InvalidDigest", 400, "The Content-MD5 you specified is not valid.")
-    })
-}
-
-/// `400`: a digest isn't that of what was received.
-pub fn bad_digest(name: &str) -> Refusal {
-    Refusal::new(
-        "BadDigest",
-        400,
-        format!("The {name} you specified did not match what we received."),
-    )
 }
 
 /// The answer of GetObjectAttributes, where AWS writes the entity tag without the quotes that the wire library sets.

@@ -350,7 +350,7 @@ fn check_given(
         // A composite value may be given with or without the number of parts.
         let bare = whole.value.split('-').next().unwrap_or_default();
         if algorithm != whole.algorithm || (given != whole.value && given != bare) {
-            return Err(super::document::bad_digest(checksum::name(algorithm)).into());
+            return Err(checksum::bad_digest(checksum::name(algorithm)).into());
         }
     }
     Ok(())

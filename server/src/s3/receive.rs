@@ -8,7 +8,7 @@ use s3s::dto::StreamingBlob;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::checksum::{self, Algorithm, Hashed, Hashes, Wanted};
-use super::{document, fault};
+use super::fault;
 use crate::answer::Refusal;
 use crate::authenticate::{BodyError, Trailers};
 
@@ -54,7 +54,7 @@ impl Announced {
     pub(super) fn read(headers: &HeaderMap, default: Algorithm) -> Result<Self, Refusal> {
         let md5 = headers
             .get("content-md5")
-            .map(|value| document::md5_of(value.as_bytes()))
+            .map(|value| checksum::md5_of(value.as_bytes()))
             .transpose()?;
         let length =
             headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -106,7 +106,7 @@ pub(super) async fn receive(
         return Err(no_digests());
     };
     if announced.md5.is_some_and(|expected| expected != md5) {
-        return Err(document::bad_digest("Content-MD5"));
+        return Err(checksum::bad_digest("Content-MD5"));
     }
     announced.wanted.check(Hashed { md5: None, checksums }, trailers)?;
     // Durable only now: what isn't true is dropped with the writer.
