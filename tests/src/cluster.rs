@@ -76,7 +76,9 @@ pub async fn eventually<T>(
 ) -> (T, Duration) {
     let start = Instant::now();
     loop {
-        if let Some(found) = probe().await {
+        // A connection to a pod that is gone may hang until it is given up.
+        let found = tokio::time::timeout(Duration::from_secs(5), probe()).await;
+        if let Ok(Some(found)) = found {
             return (found, start.elapsed());
         }
         assert!(start.elapsed() < within, "{what}: not within {within:?}");
