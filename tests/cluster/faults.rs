@@ -146,10 +146,10 @@ async fn f3_an_operator_that_is_killed_after_any_write_goes_on() {
         let name = format!("t{at}");
         proxy.reset();
         kill_at.store(at, Ordering::SeqCst);
+        let before = killed.load(Ordering::SeqCst);
         let first = Operator::start(&kubeconfig);
         *victim.lock().unwrap() = Some(first.0.id());
         cluster::apply(&tenant("writes", &name, ""));
-        let before = killed.load(Ordering::SeqCst);
         // Either it is killed, or it has made the Tenant with fewer writes: then all were tried.
         eventually("an end", Duration::from_secs(60), async || {
             let ready = cluster::condition("writes", &name, "Ready").0 == "True";
