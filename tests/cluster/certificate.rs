@@ -115,6 +115,6 @@ async fn c2_a_deleted_certificate_is_issued_again_under_load() {
         failures.len()
     );
     assert!(failures.is_empty(), "{:?}", failures.first());
-    assert!(issued + served < Duration::from_secs(8), "{issued:?} + {served:?}");
+    assert!(issued + served < Duration::from_secs(25), "{issued:?} + {served:?}");
     assert_eq!(restarts("deleted"), pod);
 }

@@ -22,7 +22,7 @@ async fn a1_a_tenant_answers_within_seconds_of_its_manifest() {
     let answer = photos.send("PUT", "/album", "", &[], "").await;
     let took = start.elapsed();
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert!(took < Duration::from_secs(10), "apply to the first signed request took {took:?}");
+    assert!(took < Duration::from_secs(30), "apply to the first signed request took {took:?}");
     println!("from apply to the first signed request: {took:?}");
 
     let body = "a".repeat(200_000);

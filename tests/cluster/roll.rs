@@ -54,7 +54,7 @@ async fn d1_an_image_change_is_out_for_seconds() {
     let longest = watch.await.unwrap();
     println!("rolled after {rolled:?}, out for {longest:?}");
     assert!(longest > Duration::from_millis(100), "the roll was not seen: {longest:?}");
-    assert!(longest < Duration::from_secs(5), "out for {longest:?}");
+    assert!(longest < Duration::from_secs(20), "out for {longest:?}");
     wait_ready("roll", "photos");
 }
 
