@@ -86,8 +86,11 @@ pub async fn eventually<T>(
     }
 }
 
-/// Makes a namespace that enforces the restricted Pod Security profile.
+/// Makes a namespace that enforces the restricted Pod Security profile. The Tenants of the tests before go: a node has room for some
+/// twenty.
 pub fn namespace(name: &str) {
+    // Before the definitions are there, there is none to delete.
+    output("kubectl", &["delete", "tenants", "--all", "-A", "--wait=false"], "");
     apply(&format!(
         "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  labels: {{pod-security.kubernetes.io/enforce: restricted}}\n"
     ));
