@@ -36,7 +36,7 @@ struct Remembered {
 /// What a signed request was answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
-    /// The pod's uid.
+    /// The pod's uid and its container's id.
     pub pod: String,
     /// The Tenant's generation.
     pub generation: Option<i64>,

@@ -6,11 +6,16 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::ResourceExt as _;
 
 use crate::settings::Settings;
 use crate::tenant::dereference::Material;
 use crate::tenant::validate::ValidTenant;
 
+/// On the pod, by the StatefulSet: the revision of its template.
+pub const REVISION_LABEL: &str = "controller-revision-hash";
+/// On the pod, where its image was changed: the container that ran until then.
+pub const ENDED_ANNOTATION: &str = "coffer.dev/ended-container";
 /// The longest message of a condition that the schema takes.
 const LONGEST_MESSAGE: usize = 1000;
 
@@ -48,10 +53,10 @@ impl Outcome {
 /// What the pod shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PodState {
-    /// The pod of this uid is ready and of the newest template: it may be tried.
+    /// The pod is ready and of the newest template: it may be tried.
     Ready {
-        /// The pod's uid.
-        uid: String,
+        /// The pod's uid and its container's id.
+        run: String,
     },
     /// It can't be tried yet.
     NotReady(Outcome),
@@ -79,8 +84,7 @@ pub fn pod_state(tenant: &ValidTenant, workload: &StatefulSet, pod: Option<&Pod>
     let Some(pod) = pod else {
         return not_ready(State::Reconciling, Reason::Starting, "waiting for the pod to be made");
     };
-    let revision =
-        pod.metadata.labels.as_ref().and_then(|labels| labels.get("controller-revision-hash"));
+    let revision = pod.labels().get(REVISION_LABEL);
     let newest = status.update_revision.is_some() && revision == status.update_revision.as_ref();
     let seen = status.observed_generation >= workload.metadata.generation;
     if let Some(failure) = failure(pod) {
@@ -93,6 +97,14 @@ pub fn pod_state(tenant: &ValidTenant, workload: &StatefulSet, pod: Option<&Pod>
             "the pod is being replaced, because its template changed",
         );
     }
+    let container = container_id(pod).unwrap_or_default();
+    if pod.annotations().get(ENDED_ANNOTATION).is_some_and(|ended| ended == container) {
+        return not_ready(
+            State::Reconciling,
+            Reason::RollingOut,
+            "the server is being started anew, because its image changed",
+        );
+    }
     if !is_ready(pod) {
         return not_ready(
             State::Reconciling,
@@ -100,7 +112,13 @@ pub fn pod_state(tenant: &ValidTenant, workload: &StatefulSet, pod: Option<&Pod>
             "waiting for the server to be ready",
         );
     }
-    PodState::Ready { uid: pod.metadata.uid.clone().unwrap_or_default() }
+    PodState::Ready { run: format!("{} {container}", pod.uid().unwrap_or_default()) }
+}
+
+/// The id of the server's container, if there is one.
+pub fn container_id(pod: &Pod) -> Option<&str> {
+    let mut containers = pod.status.as_ref()?.container_statuses.iter().flatten();
+    containers.next()?.container_id.as_deref()
 }
 
 fn is_ready(pod: &Pod) -> bool {
@@ -330,8 +348,7 @@ mod tests {
 
     fn pod(status: PodStatus) -> Pod {
         let mut pod = Pod { status: Some(status), ..Pod::default() };
-        pod.metadata.labels =
-            Some([("controller-revision-hash".to_owned(), "r2".to_owned())].into());
+        pod.metadata.labels = Some([(REVISION_LABEL.to_owned(), "r2".to_owned())].into());
         pod.metadata.uid = Some("u".to_owned());
         pod
     }
@@ -356,8 +373,16 @@ mod tests {
         };
         let workload = StatefulSet { status: Some(status), ..StatefulSet::default() };
         let mut old = pod(ready("True"));
-        old.metadata.labels =
-            Some([("controller-revision-hash".to_owned(), "r1".to_owned())].into());
+        old.metadata.labels = Some([(REVISION_LABEL.to_owned(), "r1".to_owned())].into());
+        let container = ContainerStatus {
+            container_id: Some("containerd://1".to_owned()),
+            ..ContainerStatus::default()
+        };
+        let mut running = pod(ready("True"));
+        running.status.as_mut().unwrap().container_statuses = Some(vec![container]);
+        let mut ended = running.clone();
+        ended.metadata.annotations =
+            Some([(ENDED_ANNOTATION.to_owned(), "containerd://1".to_owned())].into());
         let waiting = ContainerStateWaiting {
             reason: Some("ErrImagePull".to_owned()),
             message: Some("no such image".to_owned()),
@@ -374,25 +399,26 @@ mod tests {
             (
                 "not ready",
                 &tenant,
-                Some(pod(ready("False"))),
+                Some(&pod(ready("False"))),
                 (State::Reconciling, Reason::Starting),
             ),
-            ("old template", &tenant, Some(old), (State::Reconciling, Reason::RollingOut)),
-            ("no image", &tenant, Some(failing), (State::Reconciling, Reason::PodFailing)),
+            ("old template", &tenant, Some(&old), (State::Reconciling, Reason::RollingOut)),
+            ("old image", &tenant, Some(&ended), (State::Reconciling, Reason::RollingOut)),
+            ("no image", &tenant, Some(&failing), (State::Reconciling, Reason::PodFailing)),
             ("suspended", &suspended, None, (State::AtRest, Reason::Suspended)),
             (
                 "stopping",
                 &suspended,
-                Some(pod(ready("True"))),
+                Some(&pod(ready("True"))),
                 (State::Reconciling, Reason::Suspended),
             ),
         ] {
-            let PodState::NotReady(outcome) = pod_state(tenant, &workload, pod.as_ref()) else {
+            let PodState::NotReady(outcome) = pod_state(tenant, &workload, pod) else {
                 panic!("{name}: ready")
             };
             assert_eq!((outcome.state, outcome.reason), expected, "{name}");
         }
-        let state = pod_state(&tenant, &workload, Some(&pod(ready("True"))));
-        assert_eq!(state, PodState::Ready { uid: "u".to_owned() });
+        let state = pod_state(&tenant, &workload, Some(&running));
+        assert_eq!(state, PodState::Ready { run: "u containerd://1".to_owned() });
     }
 }

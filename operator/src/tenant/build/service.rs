@@ -21,6 +21,9 @@ pub(super) fn clients(tenant: &ValidTenant) -> Service {
             type_: Some(tenant.service_type.as_str().to_owned()),
             selector: Some(selector_labels(tenant)),
             ports: Some(vec![port(CLIENT_PORT)]),
+            // A tenant on a volume has one pod: nothing is won by keeping clients from it until its second probe, and a
+            // second of every roll is lost. A server that can't serve says so itself, with `Retry-After`.
+            publish_not_ready_addresses: Some(true),
             ..ServiceSpec::default()
         }),
         status: None,

@@ -36,6 +36,9 @@ pub const LIVE: &str = "/minio/health/live";
 /// Answers while the server takes requests.
 pub const READY: &str = "/minio/health/ready";
 
+/// On the pod: the hash of its template, less the image. What has the same needs no other pod.
+pub const TEMPLATE_ANNOTATION: &str = "coffer.dev/template";
+
 /// What the server needs after draining, until the kubelet kills it.
 const AFTER_DRAIN_SECONDS: i64 = 20;
 /// How long opening a large index may take before the kubelet starts the container anew.
@@ -44,8 +47,6 @@ const STARTUP_SECONDS: i32 = 600;
 const USER: i64 = 65532;
 
 pub(super) fn server(tenant: &ValidTenant) -> StatefulSet {
-    let mut pod_labels = tenant.pod_labels.clone();
-    pod_labels.extend(labels(tenant));
     StatefulSet {
         metadata: owned(tenant, tenant.names().main()),
         spec: Some(StatefulSetSpec {
@@ -54,24 +55,45 @@ pub(super) fn server(tenant: &ValidTenant) -> StatefulSet {
             service_name: Some(tenant.names().pods()),
             // With the default a pod that never gets ready blocks its own repair.
             pod_management_policy: Some("Parallel".to_owned()),
+            // The operator rolls by itself: a new image takes the pod as it is (`reconcile/tenant/roll.rs`).
             update_strategy: Some(StatefulSetUpdateStrategy {
-                type_: Some("RollingUpdate".to_owned()),
+                type_: Some("OnDelete".to_owned()),
                 rolling_update: None,
             }),
             revision_history_limit: Some(3),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(pod_labels),
-                    annotations: (!tenant.pod_annotations.is_empty())
-                        .then(|| tenant.pod_annotations.clone()),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(pod(tenant)),
-            },
+            template: template(tenant),
             ..StatefulSetSpec::default()
         }),
         status: None,
     }
+}
+
+fn template(tenant: &ValidTenant) -> PodTemplateSpec {
+    let mut pod_labels = tenant.pod_labels.clone();
+    pod_labels.extend(labels(tenant));
+    let mut template = PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(pod_labels),
+            annotations: Some(tenant.pod_annotations.clone()),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(pod(tenant)),
+    };
+    let hash = hash_without_images(&template);
+    let metadata = template.metadata.get_or_insert_default();
+    metadata.annotations.get_or_insert_default().insert(TEMPLATE_ANNOTATION.to_owned(), hash);
+    template
+}
+
+fn hash_without_images(template: &PodTemplateSpec) -> String {
+    let mut template = template.clone();
+    for container in template.spec.iter_mut().flat_map(|pod| &mut pod.containers) {
+        container.image = None;
+    }
+    // Values of these types always have a JSON form.
+    let json = serde_json::to_vec(&template).unwrap_or_default();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &json);
+    hex::encode(digest.as_ref().get(..8).unwrap_or_default())
 }
 
 fn pod(tenant: &ValidTenant) -> PodSpec {

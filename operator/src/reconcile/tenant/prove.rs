@@ -1,0 +1,87 @@
+//! Ready means proven: a signed request to the Tenant's Service was answered.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use coffer_crds::Tenant;
+use coffer_crds::condition::Reason;
+
+use super::super::memory::{Proof, Standing};
+use super::super::{Context, Failure};
+use super::now;
+use super::objects::Applied;
+use crate::causes::with_causes;
+use crate::control::{self, Target};
+use crate::tenant::build::service::CLIENT_PORT;
+use crate::tenant::dereference::Material;
+use crate::tenant::status::{self, Outcome, PodState, State};
+use crate::tenant::validate::ValidTenant;
+
+/// How soon after a failed proof it is tried again.
+const PROBE: Duration = Duration::from_millis(200);
+/// How long a proof may fail after new certificates or credentials before the Tenant stops being ready.
+const RENEWAL_PATIENCE: Duration = Duration::from_secs(20);
+/// How often everything is looked at where Secrets are watched.
+const REST: Duration = Duration::from_mins(5);
+
+/// Whether the Tenant works: a signed request to its Service is answered. Also says when to look again.
+pub(super) async fn prove(
+    tenant: &Tenant,
+    valid: &ValidTenant,
+    material: &Material,
+    applied: &Applied,
+    context: &Context,
+) -> Result<(Outcome, Duration), Failure> {
+    let rest =
+        if context.secret_namespaces.contains(&valid.namespace) { REST } else { context.poll };
+    let pod = match status::pod_state(valid, &applied.workload, applied.pod.as_ref()) {
+        PodState::NotReady(outcome) => {
+            if outcome.state == State::AtRest {
+                context.memory.end_roll(&valid.uid);
+            }
+            return Ok((outcome, rest));
+        }
+        PodState::Ready { run } => run,
+    };
+    let proof =
+        Proof { pod, generation: tenant.metadata.generation, secrets: applied.secrets.clone() };
+    let answering =
+        || Outcome::new(State::Ready, Reason::Answering, "a signed request over TLS was answered");
+    let standing = context.memory.standing(&valid.uid, &proof);
+    if standing == Standing::Proven {
+        return Ok((answering(), rest));
+    }
+    let cluster_ip = applied.service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref());
+    let Some(ip) = cluster_ip.and_then(|ip| ip.parse::<IpAddr>().ok()) else {
+        return Ok((
+            Outcome::new(State::Reconciling, Reason::Starting, "waiting for the Service's address"),
+            PROBE,
+        ));
+    };
+    let target = Target {
+        // By address: a name that was asked for before it existed stays unknown to DNS for a while.
+        address: SocketAddr::new(ip, CLIENT_PORT),
+        host: valid.service_host(&context.settings),
+        port: CLIENT_PORT,
+        roots: material.authority.roots().to_owned(),
+        region: valid.region.clone(),
+    };
+    match control::list_buckets(&target, &material.root, now()).await {
+        Ok(()) => {
+            context.memory.prove(&valid.uid, proof);
+            Ok((answering(), rest))
+        }
+        Err(_)
+            if standing == Standing::Renewing
+                && context.memory.failing(&valid.uid) < RENEWAL_PATIENCE =>
+        {
+            Ok((answering(), PROBE))
+        }
+        Err(cause) => {
+            let failing = context.memory.failing(&valid.uid);
+            let pause = if failing < RENEWAL_PATIENCE { PROBE } else { context.poll };
+            let message = format!("the signed request isn't answered yet: {}", with_causes(&cause));
+            Ok((Outcome::new(State::Reconciling, Reason::Probing, message), pause))
+        }
+    }
+}
