@@ -1,7 +1,9 @@
 //! Connections: accepted, encrypted, limited, and drained at the end.
 
+pub mod listener;
 pub mod certificate;
 pub mod patient;
+mod drain;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,12 +14,12 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
+use drain::Drain;
 use patient::Patient;
 
 /// The bounds that every connection is held to.
@@ -60,7 +62,7 @@ pub async fn serve<A, F, B>(
     let slots = Arc::new(Semaphore::new(
         usize::try_from(limits.connections).unwrap_or(Semaphore::MAX_PERMITS),
     ));
-    let graceful = GracefulShutdown::new();
+    let draining = Drain::new();
     let http = http(limits.patience);
     tokio::pin!(stop);
     loop {
@@ -81,23 +83,36 @@ pub async fn serve<A, F, B>(
             () = &mut stop => break,
         };
         let (tls, http, answer, watcher) =
-            (tls.clone(), http.clone(), answer.clone(), graceful.watcher());
+            (tls.clone(), http.clone(), answer.clone(), draining.watcher());
         tokio::spawn(async move {
             let _slot = slot;
             let Some(stream) = handshake(&tls, stream, peer, limits.patience).await else { return };
             let stream = Patient::new(stream, limits.patience);
+            let end = watcher.clone().time_to_end();
             let service = service_fn(move |request| {
+                watcher.begun();
                 let answer = answer(request, peer);
                 async move { Ok::<_, std::convert::Infallible>(answer.await) }
             });
-            let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
-            if let Err(error) = watcher.watch(connection).await {
+            let connection = http.serve_connection(TokioIo::new(stream), service);
+            tokio::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = end => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
                 debug!(%peer, error = &*error, "a connection ended early");
             }
         });
     }
     drop(listener);
-    if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+    draining.announce();
+    // Each connection holds a slot, from before its handshake to its end.
+    let ended = slots.acquire_many(limits.connections);
+    if tokio::time::timeout(drain, ended).await.is_err() {
         warn!(
             seconds = drain.as_secs(),
             "requests were still running at the end of the drain; they are cut off"

@@ -14,6 +14,10 @@ pub struct Config {
     #[arg(long, env = "COFFER_LISTEN", default_value = "0.0.0.0:9000")]
     pub listen: SocketAddr,
 
+    /// Unix socket of the process that holds the listening socket while this one is started anew (`coffer-listener`).
+    #[arg(long, env = "COFFER_LISTENER")]
+    pub listener: Option<PathBuf>,
+
     /// Folder that keeps the data; one process at a time.
     #[arg(long, env = "COFFER_DATA")]
     pub data: PathBuf,

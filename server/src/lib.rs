@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coffer_store::{OpenError, Settings, Store};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
@@ -79,7 +78,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         ..Settings::new(config.data.clone())
     })
     .await?;
-    let listener = TcpListener::bind(config.listen)
+    let listener = accept::listener::listen(config.listen, config.listener.as_deref())
         .await
         .map_err(|cause| StartError::Listen { address: config.listen, cause })?;
     let sweeper = tokio::spawn(sweep(store.clone()));

@@ -19,3 +19,4 @@ mod writers;
 mod failing_disk;
 mod disk_full;
 mod second_process;
+mod listener;
