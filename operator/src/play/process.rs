@@ -14,6 +14,7 @@ use k8s_openapi::api::core::v1::Volume;
 use tokio::process::{Child, Command};
 
 use super::pod::{Folders, private_folder};
+use crate::tenant::build::workload::LISTENER_SETTING;
 
 /// A log that is longer is begun anew at the next start.
 const LONGEST_LOG: u64 = 16 * 1024 * 1024;
@@ -64,6 +65,8 @@ pub fn spec(workload: &StatefulSet, folders: &Folders, listen: SocketAddr) -> Op
         })
         .collect();
     environment.insert("COFFER_LISTEN".to_owned(), listen.to_string());
+    // Its container is the pod's second; here nothing is started anew under load.
+    environment.remove(LISTENER_SETTING);
     // However this process ends, the server notices it.
     environment.insert("COFFER_EXIT_WITH_STDIN".to_owned(), "1".to_owned());
     let wanted = if stateful_set.replicas == Some(0) { Wanted::Stopped } else { Wanted::Running };

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 
 use crate::settings::Settings;
+use crate::tenant::build::workload::SERVER_CONTAINER;
 use crate::tenant::dereference::Material;
 use crate::tenant::validate::ValidTenant;
 
@@ -97,8 +98,7 @@ pub fn pod_state(tenant: &ValidTenant, workload: &StatefulSet, pod: Option<&Pod>
             "the pod is being replaced, because its template changed",
         );
     }
-    let container = container_id(pod).unwrap_or_default();
-    if pod.annotations().get(ENDED_ANNOTATION).is_some_and(|ended| ended == container) {
+    if is_ending(pod) {
         return not_ready(
             State::Reconciling,
             Reason::RollingOut,
@@ -112,16 +112,24 @@ pub fn pod_state(tenant: &ValidTenant, workload: &StatefulSet, pod: Option<&Pod>
             "waiting for the server to be ready",
         );
     }
-    PodState::Ready { run: format!("{} {container}", pod.uid().unwrap_or_default()) }
+    let (pod, container) = (pod.uid().unwrap_or_default(), container_id(pod).unwrap_or_default());
+    PodState::Ready { run: format!("{pod} {container}") }
+}
+
+/// Whether the container whose image was changed still runs.
+pub fn is_ending(pod: &Pod) -> bool {
+    let ended = pod.annotations().get(ENDED_ANNOTATION);
+    ended.is_some_and(|ended| container_id(pod) == Some(ended.as_str()))
 }
 
 /// The id of the server's container, if there is one.
 pub fn container_id(pod: &Pod) -> Option<&str> {
     let mut containers = pod.status.as_ref()?.container_statuses.iter().flatten();
-    containers.next()?.container_id.as_deref()
+    containers.find(|container| container.name == SERVER_CONTAINER)?.container_id.as_deref()
 }
 
-fn is_ready(pod: &Pod) -> bool {
+/// Whether the pod is ready in the eyes of its kubelet.
+pub fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     conditions
         .into_iter()
@@ -375,6 +383,7 @@ mod tests {
         let mut old = pod(ready("True"));
         old.metadata.labels = Some([(REVISION_LABEL.to_owned(), "r1".to_owned())].into());
         let container = ContainerStatus {
+            name: SERVER_CONTAINER.to_owned(),
             container_id: Some("containerd://1".to_owned()),
             ..ContainerStatus::default()
         };

@@ -4,17 +4,21 @@
 //! 3.5 s, most of which the kubelet and two controllers wait for each other. But the image of a running pod can be changed:
 //! the kubelet ends the container and starts the next one beside the same volumes and under the same address, in a fraction
 //! of a second. So the StatefulSet waits for deletions (`OnDelete`), and what it would have done is decided here.
+//!
+//! One container after the other, the server's first: each holds the listening socket while the other is started anew.
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use kube::ResourceExt as _;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::super::{Context, Failure, KIND};
 use super::objects::delete;
-use crate::tenant::build::workload::TEMPLATE_ANNOTATION;
-use crate::tenant::status::{ENDED_ANNOTATION, REVISION_LABEL, container_id};
+use crate::tenant::build::workload::{SERVER_CONTAINER, TEMPLATE_ANNOTATION};
+use crate::tenant::status::{ENDED_ANNOTATION, REVISION_LABEL, container_id, is_ending, is_ready};
 use crate::tenant::validate::ValidTenant;
 
 /// What brings a pod to the template.
@@ -70,19 +74,34 @@ fn step(workload: &StatefulSet, pod: &Pod) -> Step {
     if wanted.is_none() || pod.annotations().get(TEMPLATE_ANNOTATION) != wanted {
         return Step::Replace;
     }
-    let containers = spec.template.spec.iter().flat_map(|pod| &pod.containers);
-    let images: Vec<Value> = containers
-        .map(|container| json!({"name": container.name, "image": container.image}))
-        .collect();
+    let running: BTreeMap<&str, Option<&str>> = images(pod.spec.as_ref()).collect();
+    let mut others = images(spec.template.spec.as_ref())
+        .filter(|(name, image)| running.get(name) != Some(image));
+    let next = others.next();
+    let mut annotations = json!({});
+    match next {
+        Some((SERVER_CONTAINER, _)) => {
+            annotations = json!({ENDED_ANNOTATION: container_id(pod).unwrap_or_default()});
+        }
+        // The server has yet to come back, with the socket that this one holds.
+        Some(_) if is_ending(pod) || !is_ready(pod) => return Step::Wait,
+        Some(_) | None => {}
+    }
+    // It is then what the StatefulSet would make, who counts it so.
+    let labels =
+        if others.next().is_none() { json!({REVISION_LABEL: revision}) } else { json!({}) };
+    let changed: Vec<Value> =
+        next.iter().map(|(name, image)| json!({"name": name, "image": image})).collect();
     Step::InPlace(json!({
-        "metadata": {
-            "uid": pod.metadata.uid,
-            // It is now what the StatefulSet would make, who then counts it so.
-            "labels": {REVISION_LABEL: revision},
-            "annotations": {ENDED_ANNOTATION: container_id(pod).unwrap_or_default()},
-        },
-        "spec": {"containers": images},
+        "metadata": {"uid": pod.metadata.uid, "labels": labels, "annotations": annotations},
+        "spec": {"containers": changed},
     }))
+}
+
+/// Each container's name and image, in the order of their change.
+fn images(pod: Option<&PodSpec>) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let containers = pod.into_iter().flat_map(|pod| &pod.containers);
+    containers.map(|container| (container.name.as_str(), container.image.as_deref()))
 }
 
 #[cfg(test)]
@@ -96,7 +115,9 @@ mod tests {
                 "replicas": 1, "selector": {}, "serviceName": "s",
                 "template": {
                     "metadata": {"annotations": {TEMPLATE_ANNOTATION: template}},
-                    "spec": {"containers": [{"name": "server", "image": image}]},
+                    "spec": {"containers": [
+                        {"name": "server", "image": image}, {"name": "listener", "image": image},
+                    ]},
                 },
             },
             "status": {"replicas": 1, "observedGeneration": 2, "updateRevision": "r2"},
@@ -104,41 +125,53 @@ mod tests {
         .unwrap()
     }
 
-    fn pod(revision: &str, template: &str) -> Pod {
+    /// A pod whose server's container is the first, with these images of server and listener.
+    fn pod(revision: &str, images: [&str; 2], ended: &str, ready: &str) -> Pod {
+        let [server, listener] = images;
         serde_json::from_value(json!({
             "metadata": {
                 "uid": "u", "labels": {REVISION_LABEL: revision},
-                "annotations": {TEMPLATE_ANNOTATION: template},
+                "annotations": {TEMPLATE_ANNOTATION: "t", ENDED_ANNOTATION: ended},
             },
-            "status": {"containerStatuses": [{
-                "name": "server", "containerID": "containerd://1", "image": "a", "imageID": "a",
-                "ready": true, "restartCount": 0,
-            }]},
+            "spec": {"containers": [
+                {"name": "server", "image": server}, {"name": "listener", "image": listener},
+            ]},
+            "status": {
+                "conditions": [{"type": "Ready", "status": ready}],
+                "containerStatuses": [{
+                    "name": "server", "containerID": "1", "image": server, "imageID": "a",
+                    "ready": true, "restartCount": 0,
+                }],
+            },
         }))
         .unwrap()
     }
 
     #[test]
-    fn only_an_image_is_changed_in_place() {
-        let in_place = json!({
-            "metadata": {
-                "uid": "u", "labels": {REVISION_LABEL: "r2"},
-                "annotations": {ENDED_ANNOTATION: "containerd://1"},
-            },
-            "spec": {"containers": [{"name": "server", "image": "b"}]},
-        });
+    fn only_images_are_changed_in_place_the_servers_first() {
+        let patch = |container: &str, labels: Value, annotations: Value| {
+            Step::InPlace(json!({
+                "metadata": {"uid": "u", "labels": labels, "annotations": annotations},
+                "spec": {"containers": [{"name": container, "image": "b"}]},
+            }))
+        };
+        let first = patch("server", json!({}), json!({ENDED_ANNOTATION: "1"}));
+        let last = patch("listener", json!({REVISION_LABEL: "r2"}), json!({}));
+        let (image, more) = (workload("b", "t"), workload("b", "t2"));
         let (mut unseen, mut suspended) = (workload("b", "t"), workload("b", "t"));
         unseen.metadata.generation = Some(3);
         suspended.spec.as_mut().unwrap().replicas = Some(0);
-        let mut leaving = pod("r1", "t");
+        let old = pod("r1", ["a", "a"], "", "True");
+        let mut leaving = old.clone();
         leaving.metadata.deletion_timestamp =
             Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
-        let (image, more) = (workload("b", "t"), workload("b", "t2"));
-        let (old, new) = (pod("r1", "t"), pod("r2", "t"));
         for (name, workload, pod, expected) in [
-            ("an image", &image, &old, Step::InPlace(in_place)),
-            ("more than that", &more, &old, Step::Replace),
-            ("nothing", &image, &new, Step::Wait),
+            ("an image", &image, &old, first),
+            ("the server ends", &image, &pod("r1", ["b", "a"], "1", "True"), Step::Wait),
+            ("the server starts", &image, &pod("r1", ["b", "a"], "0", "False"), Step::Wait),
+            ("the server is back", &image, &pod("r1", ["b", "a"], "0", "True"), last),
+            ("both are new", &image, &pod("r2", ["b", "b"], "0", "True"), Step::Wait),
+            ("more than images", &more, &old, Step::Replace),
             ("not seen by the StatefulSet", &unseen, &old, Step::Wait),
             ("suspended", &suspended, &old, Step::Wait),
             ("a pod that goes", &image, &leaving, Step::Wait),

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EnvVar, HTTPGetAction, LocalObjectReference,
-    PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
-    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, HTTPGetAction,
+    LocalObjectReference, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec,
+    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource,
+    SecurityContext, Volume, VolumeMount,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -29,6 +31,14 @@ pub const SERVER: &str = "/usr/local/bin/coffer-server";
 pub const DATA_PATH: &str = "/var/lib/coffer";
 /// Where the server certificate is mounted.
 pub const TLS_PATH: &str = "/etc/coffer/tls";
+/// The program that holds the listening socket, in the same image.
+pub const LISTENER: &str = "/usr/local/bin/coffer-listener";
+/// Where the two of them meet.
+pub const RUN_PATH: &str = "/run/coffer";
+/// The setting that says so.
+pub const LISTENER_SETTING: &str = "COFFER_LISTENER";
+/// The server's container; the other one holds its socket.
+pub const SERVER_CONTAINER: &str = "server";
 /// Where the root credentials are mounted.
 pub const ROOT_CREDENTIALS_PATH: &str = "/etc/coffer/root-credentials";
 /// Answers while the server works at all.
@@ -125,7 +135,7 @@ fn pod(tenant: &ValidTenant) -> PodSpec {
         tolerations: tenant.tolerations.clone(),
         topology_spread_constraints: tenant.topology_spread.clone(),
         priority_class_name: tenant.priority_class.clone(),
-        containers: vec![container(tenant)],
+        containers: vec![server_container(tenant), listener_container(tenant)],
         volumes: Some(vec![
             Volume {
                 name: "data".to_owned(),
@@ -137,18 +147,22 @@ fn pod(tenant: &ValidTenant) -> PodSpec {
             },
             secret_volume("tls", tenant.names().tls()),
             secret_volume("root-credentials", tenant.root_secret_name()),
+            Volume {
+                name: "run".to_owned(),
+                empty_dir: Some(EmptyDirVolumeSource {
+                    medium: None,
+                    size_limit: Some(Quantity("1Mi".to_owned())),
+                }),
+                ..Volume::default()
+            },
         ]),
         ..PodSpec::default()
     }
 }
 
-fn container(tenant: &ValidTenant) -> Container {
+fn server_container(tenant: &ValidTenant) -> Container {
     Container {
-        name: "server".to_owned(),
-        image: Some(tenant.image.clone()),
-        image_pull_policy: tenant.image_pull_policy.map(PullPolicy::as_str).map(str::to_owned),
-        command: Some(vec![SERVER.to_owned()]),
-        env: Some(environment(tenant)),
+        env: Some(variables(environment(tenant))),
         ports: Some(vec![ContainerPort {
             name: Some(PORT_NAME.to_owned()),
             container_port: i32::from(PORT),
@@ -163,25 +177,54 @@ fn container(tenant: &ValidTenant) -> Container {
             limits: tenant.resources.limits.clone(),
             requests: tenant.resources.requests.clone(),
         }),
+        volume_mounts: Some(vec![
+            mount("data", DATA_PATH, None),
+            mount("tls", TLS_PATH, Some(true)),
+            mount("root-credentials", ROOT_CREDENTIALS_PATH, Some(true)),
+            mount("run", RUN_PATH, None),
+        ]),
+        ..container(tenant, SERVER_CONTAINER, SERVER)
+    }
+}
+
+/// Holds the listening socket, so that no connection is refused while the server is started anew.
+fn listener_container(tenant: &ValidTenant) -> Container {
+    let amounts = |pairs: &[(&str, &str)]| {
+        Some(pairs.iter().map(|(k, v)| ((*k).to_owned(), Quantity((*v).to_owned()))).collect())
+    };
+    Container {
+        env: Some(variables(listener_environment())),
+        resources: Some(ResourceRequirements {
+            claims: None,
+            limits: amounts(&[("cpu", "50m"), ("memory", "32Mi")]),
+            requests: amounts(&[("cpu", "1m"), ("memory", "8Mi")]),
+        }),
+        volume_mounts: Some(vec![mount("run", RUN_PATH, None)]),
+        ..container(tenant, "listener", LISTENER)
+    }
+}
+
+/// What both containers have in common.
+fn container(tenant: &ValidTenant, name: &str, program: &str) -> Container {
+    Container {
+        name: name.to_owned(),
+        image: Some(tenant.image.clone()),
+        image_pull_policy: tenant.image_pull_policy.map(PullPolicy::as_str).map(str::to_owned),
+        command: Some(vec![program.to_owned()]),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
             capabilities: Some(Capabilities { add: None, drop: Some(vec!["ALL".to_owned()]) }),
             ..SecurityContext::default()
         }),
-        volume_mounts: Some(vec![
-            mount("data", DATA_PATH, None),
-            mount("tls", TLS_PATH, Some(true)),
-            mount("root-credentials", ROOT_CREDENTIALS_PATH, Some(true)),
-        ]),
         ..Container::default()
     }
 }
 
 /// The server's settings: each is one variable, and each has a flag of the same name.
-fn environment(tenant: &ValidTenant) -> Vec<EnvVar> {
-    let mut settings = BTreeMap::from([
-        ("COFFER_LISTEN", format!("0.0.0.0:{PORT}")),
+fn environment(tenant: &ValidTenant) -> BTreeMap<&'static str, String> {
+    let mut settings = listener_environment();
+    settings.extend([
         ("COFFER_DATA", DATA_PATH.to_owned()),
         ("COFFER_TLS", TLS_PATH.to_owned()),
         ("COFFER_TLS_MIN_VERSION", tenant.min_version.as_str().to_owned()),
@@ -193,6 +236,17 @@ fn environment(tenant: &ValidTenant) -> Vec<EnvVar> {
     if !tenant.domains.is_empty() {
         settings.insert("COFFER_DOMAINS", tenant.domains.join(","));
     }
+    settings
+}
+
+fn listener_environment() -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("COFFER_LISTEN", format!("0.0.0.0:{PORT}")),
+        (LISTENER_SETTING, format!("{RUN_PATH}/listener")),
+    ])
+}
+
+fn variables(settings: BTreeMap<&str, String>) -> Vec<EnvVar> {
     settings
         .into_iter()
         .map(|(name, value)| EnvVar { name: name.to_owned(), value: Some(value), value_from: None })
