@@ -296,7 +296,8 @@ impl<'a> Faults<'a> {
     }
 
     /// The value, if nothing was wrong.
-    pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, ParseErrors> {
+    pub(crate) fn finish<T>(mut self, value: Option<T>) -> Result<T, ParseErrors> {
+        self.found.sort_by_key(|error| (error.line, error.column));
         match value {
             Some(value) if self.found.is_empty() => Ok(value),
             // INVARIANT: a value is missing only after a fault was added.

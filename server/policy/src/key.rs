@@ -101,7 +101,9 @@ impl<'a> ContextKey<'a> {
 
 /// The key that was likely meant.
 fn near(text: &str) -> Option<String> {
-    let found = suggest::near(text, Key::ALL.iter().map(|key| key.name()))?;
+    let names = || Key::ALL.iter().map(|key| key.name());
+    let bare = names().find(|name| name.split_once(':').is_some_and(|(_, bare)| bare == text));
+    let found = bare.map(ToOwned::to_owned).or_else(|| suggest::near(text, names()))?;
     let suffix = match Key::ALL.iter().find(|key| key.name() == found)?.suffix() {
         Suffix::None => "",
         Suffix::Slash => "/NAME",
@@ -187,7 +189,7 @@ mod tests {
             ("aws:SourceIP4", Some("aws:SourceIp")),
             ("aws:PrincipalTag", Some("aws:PrincipalTag/NAME")),
             ("jwt:", Some("jwt:NAME")),
-            ("SourceIp", None),
+            ("SourceIp", Some("aws:SourceIp")),
             ("", None),
         ] {
             let unknown = ContextKey::parse(text).unwrap_err();

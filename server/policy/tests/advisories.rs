@@ -211,7 +211,7 @@ fn cve_2026_39350_a_name_that_is_put_in_stays_literal() {
 #[test]
 fn cve_2022_24713_many_stars_come_to_an_end() {
     for pattern in
-        ["*a".repeat(64), "a*".repeat(64) + "b", "*?".repeat(64) + "b", "*".repeat(64) + "b"]
+        ["*a".repeat(64) + "b", "a*".repeat(64) + "b", "*?".repeat(64) + "b", "*".repeat(64) + "b"]
     {
         assert!(!wildcard(&pattern).unwrap()(&"a".repeat(1024)), "{pattern}");
     }

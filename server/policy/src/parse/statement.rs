@@ -325,7 +325,6 @@ fn principal_map(
         return None;
     }
     let mut found = None;
-    let mut good = true;
     for Member { at, name, value } in members {
         let reason = match name.as_str() {
             "AWS" => {
@@ -337,11 +336,10 @@ fn principal_map(
             "Federated" => "an identity provider is no caller, its users are",
             _ => "only AWS is known",
         };
-        good = false;
         let path = format!("{path}.{name}");
         faults.add(at, path, Problem::PrincipalKind { name, reason });
     }
-    found.filter(|_| good)
+    found
 }
 
 type Sets = Vec<(String, ActionSet)>;
