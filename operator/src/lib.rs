@@ -20,3 +20,4 @@ pub mod health;
 pub mod metrics;
 pub mod causes;
 pub mod play;
+pub mod explain;

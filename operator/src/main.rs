@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use coffer_crds::definition;
 use coffer_operator::causes::with_causes;
+use coffer_operator::explain;
 use coffer_operator::play::{self, check};
 use coffer_operator::run;
 use coffer_operator::settings::Settings;
@@ -29,6 +30,8 @@ enum Command {
     Play(Play),
     /// Print the `CustomResourceDefinitions`.
     Crds(Crds),
+    /// Say what policies decide.
+    Explain(Explain),
 }
 
 #[derive(Debug, clap::Args)]
@@ -96,12 +99,20 @@ struct Crds {
     write: Option<PathBuf>,
 }
 
+#[derive(Debug, clap::Args)]
+struct Explain {
+    /// Read a question from each line of standard input, as JSON, and answer each by a line.
+    #[arg(long, required = true)]
+    batch: bool,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run(arguments).await,
         Command::Play(arguments) => play(arguments).await,
         Command::Crds(arguments) => crds(&arguments),
+        Command::Explain(Explain { batch: _ }) => explain_batch(),
     };
     match outcome {
         Ok(code) => code,
@@ -170,6 +181,12 @@ fn crds(arguments: &Crds) -> Result<ExitCode, Box<dyn std::error::Error>> {
             None => write!(std::io::stdout().lock(), "---\n{yaml}")?,
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn explain_batch() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let out = std::io::BufWriter::new(std::io::stdout().lock());
+    explain::batch(std::io::stdin().lock(), out)?;
     Ok(ExitCode::SUCCESS)
 }
 
