@@ -8,6 +8,7 @@ pub mod accept;
 pub mod service;
 pub mod route;
 pub mod authenticate;
+pub mod iam;
 pub mod authorize;
 pub mod operation;
 pub mod s3;

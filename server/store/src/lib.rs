@@ -22,6 +22,7 @@ mod object;
 mod listing;
 mod multipart;
 mod content;
+mod iam;
 mod open;
 mod garbage;
 mod record;
@@ -36,6 +37,7 @@ pub use bucket::{Bucket, BucketPage, Usage};
 pub use content::{Content, ContentReader, ContentWriter};
 pub use error::{Cause, OpenError, StoreError};
 pub use garbage::Sweep;
+pub use iam::{IamChange, IamRows};
 pub use listing::{Entry, ListQuery, ListedObject, Listing, Start};
 pub use multipart::{
     Part, PartAttributes, PartPage, Upload, UploadAttributes, UploadEntry, UploadId, UploadIdError,

@@ -25,7 +25,7 @@ const KEYS: [&str; 16] = [
     "\u{ffff}", "😀", "b",
 ];
 
-fn in_memory() -> Store {
+pub(crate) fn in_memory() -> Store {
     let inner = Inner {
         index: Arc::new(MemoryIndex::default()),
         blobs: Arc::new(MemoryBlobs::default()),

@@ -15,6 +15,7 @@
 //! | `p` | upload id, part number (0: changes with each part) | part record |
 //! | `r` | blob id | empty: a record names the blob |
 //! | `g` | time, random | garbage record |
+//! | `i` | name | a row of identities and policies, sealed by the server |
 //! | `m` | name | counters of the whole store |
 //!
 //! In the contents' space: `i` and a content id for inline content, `m` and a content id for a manifest.
@@ -34,6 +35,8 @@ pub(crate) struct ContentId(pub(crate) [u8; 16]);
 
 /// The counter that numbers buckets.
 pub(crate) const LAST_BUCKET: &[u8] = b"mbucket";
+/// The counter of changes to identities and policies.
+pub(crate) const IAM_REVISION: &[u8] = b"miam";
 /// The counter of waiting garbage.
 pub(crate) const GARBAGE_COUNT: &[u8] = b"mgarbage";
 
@@ -88,6 +91,11 @@ pub(crate) fn part(id: UploadId, number: u16) -> Vec<u8> {
 
 pub(crate) fn referenced(blob: BlobId) -> Vec<u8> {
     [b"r".as_slice(), &blob.0].concat()
+}
+
+/// A row of identities and policies.
+pub(crate) fn iam(name: &[u8]) -> Vec<u8> {
+    [b"i".as_slice(), name].concat()
 }
 
 /// What the keys of all garbage start with.

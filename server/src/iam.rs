@@ -1,0 +1,172 @@
+//! Identities and policies: who there is, what each may do, and where that is kept.
+//!
+//! All of it is one immutable [`Snapshot`] in memory; a request reads it without a lock. A change is made on a [`Draft`] of it,
+//! committed durably and whole, and only then seen. Rows are kept sealed: neither a secret key nor a policy can be read, changed
+//! or moved to another name in the store without the tenant's key.
+
+pub mod name;
+pub mod refused;
+pub mod entity;
+pub mod snapshot;
+pub mod draft;
+pub mod seal;
+mod row;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use coffer_store::{IamChange, Store, StoreError};
+use tokio::sync::Mutex;
+
+pub use draft::Draft;
+pub use refused::Refused;
+pub use seal::SealingKeys;
+pub use snapshot::Snapshot;
+
+/// The tenant's identities and policies.
+#[derive(Debug)]
+pub struct Iam {
+    current: ArcSwap<Snapshot>,
+    store: Store,
+    keys: Arc<ArcSwap<SealingKeys>>,
+    /// Held while a change is made: changes follow each other, and each sees the one before.
+    changing: Mutex<()>,
+}
+
+/// Why identities and policies can't be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum IamError {
+    /// What was asked for isn't done; nothing was changed.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// A row can't be opened or understood.
+    #[error("the row `{row}` of identities and policies can't be read: {why}")]
+    Unreadable {
+        /// The row's name.
+        row: String,
+        /// Why, and what to do.
+        why: row::RowError,
+    },
+}
+
+impl Iam {
+    /// Reads all identities and policies. Rows that an earlier key sealed are sealed anew.
+    ///
+    /// # Errors
+    /// [`IamError`] when the store fails or a row can't be read: then nobody but root could be told from a stranger.
+    pub async fn open(store: Store, keys: Arc<ArcSwap<SealingKeys>>) -> Result<Self, IamError> {
+        let current = ArcSwap::from_pointee(Snapshot::default());
+        let iam = Self { current, store, keys, changing: Mutex::new(()) };
+        iam.reload().await?;
+        iam.seal_anew().await?;
+        Ok(iam)
+    }
+
+    /// Everything as it is now. It never changes under its reader.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Makes a change: `edit` says what on a draft, which is then committed whole. Whatever it refuses changes nothing.
+    ///
+    /// # Errors
+    /// What `edit` refuses, or the store's failure: then the change may have taken place, and is read from there.
+    pub async fn change<T>(
+        &self,
+        edit: impl Fn(&mut Draft) -> Result<T, Refused>,
+    ) -> Result<T, IamError> {
+        let _one_at_a_time = self.changing.lock().await;
+        loop {
+            let before = self.snapshot();
+            let mut draft = Draft::of(&before);
+            let made = edit(&mut draft)?;
+            let keys = self.keys.load_full();
+            let (mut after, changes) = draft.finish(&keys)?;
+            if changes.is_empty() {
+                return Ok(made);
+            }
+            match self.store.change_iam(before.revision(), changes).await {
+                Ok(Some(revision)) => {
+                    after.set_revision(revision);
+                    self.current.store(Arc::new(after));
+                    return Ok(made);
+                }
+                // Another server of this tenant was faster.
+                Ok(None) => self.reload().await?,
+                Err(error) => {
+                    // It may have taken place: what the store has is what holds.
+                    self.reload().await?;
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    /// Reads everything anew if another server changed it.
+    ///
+    /// # Errors
+    /// As [`Iam::open`]; what was known goes on to hold.
+    pub async fn follow(&self) -> Result<(), IamError> {
+        if self.store.iam_revision().await? == self.snapshot().revision() {
+            return Ok(());
+        }
+        let _one_at_a_time = self.changing.lock().await;
+        self.reload().await
+    }
+
+    async fn reload(&self) -> Result<(), IamError> {
+        let read = self.store.iam_rows().await?;
+        let keys = self.keys.load();
+        let mut snapshot = Snapshot::default();
+        for (name, value) in &read.rows {
+            let unreadable =
+                |why| IamError::Unreadable { row: String::from_utf8_lossy(name).into_owned(), why };
+            let entity = row::open(name, value, &keys).map_err(unreadable)?;
+            snapshot.put(entity);
+        }
+        snapshot.set_revision(read.revision);
+        self.current.store(Arc::new(snapshot));
+        Ok(())
+    }
+
+    /// After the tenant's key was rotated: seals by the new one what the earlier one sealed.
+    ///
+    /// # Errors
+    /// As [`Iam::change`].
+    pub async fn seal_anew(&self) -> Result<(), IamError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let (read, keys) = (self.store.iam_rows().await?, self.keys.load_full());
+        let mut changes = Vec::new();
+        for (name, value) in read.rows {
+            if keys.is_current(&value) {
+                continue;
+            }
+            let unreadable = |why| IamError::Unreadable {
+                row: String::from_utf8_lossy(&name).into_owned(),
+                why: row::RowError::from(why),
+            };
+            let plain = keys.open(&name, &value).map_err(unreadable)?;
+            let sealed = keys.seal(&name, &plain).map_err(unreadable)?;
+            changes.push(IamChange::Put(name, sealed.into()));
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        match self.store.change_iam(read.revision, changes).await? {
+            Some(revision) => {
+                let mut snapshot = Snapshot::clone(&self.snapshot());
+                snapshot.set_revision(revision);
+                self.current.store(Arc::new(snapshot));
+                Ok(())
+            }
+            // Another server changes them; its turn may have done it, or the next start does.
+            None => self.reload().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
