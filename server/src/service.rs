@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tracing::{debug, error};
 
 use crate::answer::{self, Ids, Refusal};
-use crate::authenticate::{Authenticator, DecodedBody};
+use crate::authenticate::{Authenticator, Caller, DecodedBody};
 use crate::authorize::{self, Authorized};
 use crate::operation::{Operation, Support};
 use crate::route::{self, Domains, Health, Route, Target};
@@ -137,7 +137,11 @@ impl Service {
             reason = "the edge: one reading of the clock for each request"
         )]
         let now = Timestamp::now();
-        let caller = self.authenticator.authenticate(&head, now)?;
+        let host_bucket = target.host_bucket(head.uri.path());
+        let caller = match self.authenticator.authenticate(&head, host_bucket, now)? {
+            Caller::Known(caller) => caller,
+            Caller::InForm => return Err(Refusal::access_denied()),
+        };
         let authorized = authorize::authorize(&caller.identity, &target)?;
         s3::supported::check(&head.headers, &target)?;
         match target.operation.support() {
@@ -340,9 +344,10 @@ fn takes_document(operation: Operation) -> bool {
 fn bare_uri(path: &str, query: &str) -> Result<Uri, Refusal> {
     let signing = |pair: &&str| {
         let name = pair.split('=').next().unwrap_or_default();
-        !(name.len() > 6
-            && name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"))
-            && is_signing(name))
+        !matches!(name, "AWSAccessKeyId" | "Expires" | "Signature")
+            && !(name.len() > 6
+                && name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"))
+                && is_signing(name))
     };
     let kept: Vec<&str> =
         query.split('&').filter(|pair| !pair.is_empty()).filter(signing).collect();
