@@ -1,13 +1,16 @@
 //! Who sends this request? By Signature V4 or V2, for every part of the server, through one call.
 
 mod body;
+mod form;
 mod root_credentials;
 
 pub use body::{BodyError, DecodedBody, Trailers};
+pub use form::OpenForm;
 pub use root_credentials::{CredentialsError, RootCredentials};
 
 use arc_swap::ArcSwap;
 use clap::ValueEnum;
+use coffer_signature::post_form::{self, Fields, LengthRange};
 use coffer_signature::{Claim, Expected, Payload, Request, Scheme, SigningKeyCache};
 use http::request::Parts;
 use jiff::Timestamp;
@@ -109,6 +112,32 @@ impl Authenticator {
             scheme: verified.scheme(),
             payload: verified.payload().clone(),
         }))
+    }
+
+    /// Finds out who signed a form, and which lengths of its file that allows, from the fields before the file.
+    ///
+    /// # Errors
+    /// What AWS answers: `AccessDenied` for what the form's policy doesn't allow, `InvalidPolicyDocument`, and as above.
+    pub fn authenticate_form(
+        &self,
+        fields: &Fields,
+        bucket: &str,
+        now: Timestamp,
+    ) -> Result<(Authenticated, LengthRange), Refusal> {
+        let payload = Payload::Unsigned;
+        let Some(signed) = post_form::claim(fields)? else {
+            let (identity, scheme) = (Identity::Anonymous, Scheme::Anonymous);
+            return Ok((Authenticated { identity, scheme, payload }, 0..=u64::MAX));
+        };
+        self.allows(signed.scheme())?;
+        without_token(signed.session_token())?;
+        let root = self.root.load();
+        let secret = root.secret_of(signed.access_key_id());
+        let expected = Expected { region: &self.region, service: "s3", host_bucket: None };
+        let verified = signed.verify(secret, &expected, &self.keys)?;
+        let lengths = verified.check(fields, bucket, now)?;
+        let (identity, scheme) = (Identity::Root, verified.scheme());
+        Ok((Authenticated { identity, scheme, payload }, lengths))
     }
 
     /// Source: AWS's answer in regions that never knew Signature V2.

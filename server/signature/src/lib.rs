@@ -56,6 +56,7 @@ mod claim;
 pub mod canonical;
 mod v4;
 mod v2;
+pub mod post_form;
 mod refusal;
 
 pub use crate::{
