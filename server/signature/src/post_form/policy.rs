@@ -140,12 +140,10 @@ fn starts_with(field: &str, value: &str, prefix: &str) -> bool {
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Equals { field, value } => write!(f, "[\"eq\", \"${field}\", {value:?}]"),
-            Self::StartsWith { field, prefix } => {
-                write!(f, "[\"starts-with\", \"${field}\", {prefix:?}]")
-            }
+            Self::Equals { field, value } => write!(f, "[eq, ${field}, {value}]"),
+            Self::StartsWith { field, prefix } => write!(f, "[starts-with, ${field}, {prefix}]"),
             Self::Length(range) => {
-                write!(f, "[\"content-length-range\", {}, {}]", range.start(), range.end())
+                write!(f, "[content-length-range, {}, {}]", range.start(), range.end())
             }
         }
     }

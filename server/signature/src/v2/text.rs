@@ -133,6 +133,11 @@ fn resource(
         out.extend_from_slice(bucket.as_bytes());
     }
     out.extend_from_slice(if request.path.is_empty() { "/" } else { request.path }.as_bytes());
+    // A bucket by itself is signed with the slash that its URL may lack. No bucket's name
+    // needs an escape: behind one there may be a slash, and a key.
+    if host_bucket.is_none() && is_one_plain_segment(request.path) {
+        out.push(b'/');
+    }
     let mut found: Vec<(&str, Cow<'_, [u8]>)> = Vec::new();
     for pair in canonical::pairs(request.query) {
         let name = canonical::decode(pair.name).ok_or(Refusal::InvalidUri("query"))?;
@@ -159,4 +164,37 @@ fn resource(
         }
     }
     Ok(())
+}
+
+fn is_one_plain_segment(path: &str) -> bool {
+    path.strip_prefix('/').is_some_and(|name| !name.is_empty() && !name.contains(['/', '%']))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method};
+
+    use super::*;
+
+    #[test]
+    fn only_a_bucket_by_itself_gets_a_slash() {
+        for (path, host_bucket, expected) in [
+            ("", None, "/"),
+            ("/", None, "/"),
+            ("/bucket", None, "/bucket/"),
+            ("/bucket/", None, "/bucket/"),
+            ("/bucket/key", None, "/bucket/key"),
+            ("/bucket//", None, "/bucket//"),
+            ("/bucket%2Fkey", None, "/bucket%2Fkey"),
+            ("", Some("bucket"), "/bucket/"),
+            ("/", Some("bucket"), "/bucket/"),
+            ("/key", Some("bucket"), "/bucket/key"),
+        ] {
+            let headers = HeaderMap::new();
+            let request = Request { method: &Method::GET, path, query: "", headers: &headers };
+            let mut out = Vec::new();
+            resource(&request, host_bucket, &mut out).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "{path} {host_bucket:?}");
+        }
+    }
 }
