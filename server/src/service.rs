@@ -382,10 +382,9 @@ fn takes_document(operation: Operation) -> bool {
 fn bare_uri(path: &str, query: &str) -> Result<Uri, Refusal> {
     let signing = |pair: &&str| {
         let name = pair.split('=').next().unwrap_or_default();
-        !matches!(name, "AWSAccessKeyId" | "Expires" | "Signature")
-            && !(name.len() > 6
-                && name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"))
-                && is_signing(name))
+        let of_v4 = name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"))
+            && is_signing(name);
+        !of_v4 && !matches!(name, "AWSAccessKeyId" | "Expires" | "Signature")
     };
     let kept: Vec<&str> =
         query.split('&').filter(|pair| !pair.is_empty()).filter(signing).collect();

@@ -177,6 +177,11 @@ impl FormClaim {
                 let key = signing_key(keys, &self.access_key_id, secret, scope);
                 key.sign(self.policy.as_bytes()).matches(signature)
             }
+            Proof::V2(_) if expected.service != "s3" => {
+                return Err(Refusal::InvalidRequest(Cow::Borrowed(
+                    "Signature V2 is for S3 alone; sign with AWS4-HMAC-SHA256",
+                )));
+            }
             Proof::V2(signature) => {
                 let dummy = SecretKey::new(DUMMY_SECRET.to_owned());
                 let secret = secret.unwrap_or(&dummy);

@@ -197,11 +197,15 @@ fn redirect(url: &Uri, bucket: &str, key: &str, etag: &str) -> String {
 /// Source: AWS S3 API reference, "POST Object", `PostResponse`.
 fn document(location: &str, bucket: &str, key: &str, etag: &str) -> String {
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?><PostResponse>");
-    for (name, value) in [("Location", location), ("Bucket", bucket), ("Key", key), ("ETag", etag)]
-    {
-        text.push_str(&format!("<{name}>"));
+    for (open, value, close) in [
+        ("<Location>", location, "</Location>"),
+        ("<Bucket>", bucket, "</Bucket>"),
+        ("<Key>", key, "</Key>"),
+        ("<ETag>", etag, "</ETag>"),
+    ] {
+        text.push_str(open);
         escape_into(&mut text, value);
-        text.push_str(&format!("</{name}>"));
+        text.push_str(close);
     }
     text.push_str("</PostResponse>");
     text

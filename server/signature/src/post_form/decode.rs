@@ -396,20 +396,17 @@ fn parameters(text: &str) -> Option<(&str, Parameters)> {
             return Some((kind.trim_matches([' ', '\t']), found));
         }
         let (name, after) = rest.split_once('=')?;
-        let value = match after.strip_prefix('"') {
-            Some(quoted) => {
-                let (value, after) = unquoted(quoted)?;
-                rest = after.trim_start_matches([' ', '\t']);
-                if !rest.is_empty() && !rest.starts_with(';') {
-                    return None;
-                }
-                value
+        let value = if let Some(quoted) = after.strip_prefix('"') {
+            let (value, after) = unquoted(quoted)?;
+            rest = after.trim_start_matches([' ', '\t']);
+            if !rest.is_empty() && !rest.starts_with(';') {
+                return None;
             }
-            None => {
-                let (token, after) = after.split_once(';').unwrap_or((after, ""));
-                rest = after;
-                token.trim_matches([' ', '\t']).to_owned()
-            }
+            value
+        } else {
+            let (token, after) = after.split_once(';').unwrap_or((after, ""));
+            rest = after;
+            token.trim_matches([' ', '\t']).to_owned()
         };
         found.push((name.trim_matches([' ', '\t']).to_owned(), value));
     }

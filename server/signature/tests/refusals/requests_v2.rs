@@ -110,7 +110,7 @@ fn each_sub_resource_is_signed() {
             if name == "versionId" {
                 sent.edit_query("versionId=null", "versionId=2");
             } else {
-                sent.query.push_str(&format!("&{name}{value}"));
+                sent.query = format!("{}&{name}{value}", sent.query);
             }
             assert_eq!(sent.code(), "SignatureDoesNotMatch", "{name}{value}");
         }
@@ -161,14 +161,14 @@ fn a_session_token_is_signed_in_either_place() {
         session_token: Some(SecretKey::new("canary-token+/=".to_owned())),
         ..credentials()
     };
-    let signer = V2Signer { credentials: &credentials, host_bucket: None };
+    let by_v2 = V2Signer { credentials: &credentials, host_bucket: None };
     let mut header = base();
-    signer
+    by_v2
         .sign_headers(&header.method, &header.path, &header.query, &mut header.headers, now())
         .unwrap();
     let mut presigned = base();
     presigned.query =
-        signer.presign(&presigned.method, &presigned.path, "", &presigned.headers, now()).unwrap();
+        by_v2.presign(&presigned.method, &presigned.path, "", &presigned.headers, now()).unwrap();
     for sent in [header, presigned] {
         let Ok(Claim::Signed(signed)) = claim(&sent.request()) else { panic!("not signed") };
         assert_eq!(signed.session_token(), Some("canary-token+/="));
