@@ -7,3 +7,4 @@ mod aws_cli;
 mod mc;
 mod minio_go;
 mod signatures;
+mod differential;
