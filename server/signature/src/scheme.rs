@@ -154,6 +154,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_has_its_name_and_version() {
+        for (scheme, v2, name) in [
+            (Scheme::Anonymous, false, "a request without signature"),
+            (Scheme::V4Header, false, "Signature V4 in a header"),
+            (Scheme::V4Presigned, false, "Signature V4 in a query"),
+            (Scheme::V4a, false, "Signature V4A (AWS4-ECDSA-P256-SHA256)"),
+            (Scheme::V2Header, true, "Signature V2 in a header"),
+            (Scheme::V2Presigned, true, "Signature V2 in a query"),
+            (Scheme::PostForm, false, "a POST form"),
+            (Scheme::V4Form, false, "Signature V4 in a POST form"),
+            (Scheme::V2Form, true, "Signature V2 in a POST form"),
+        ] {
+            assert_eq!((scheme.is_v2(), scheme.to_string().as_str()), (v2, name));
+        }
+    }
+
+    #[test]
     fn each_form_is_told_from_the_others() {
         let v4 = ("authorization", "AWS4-HMAC-SHA256 Credential=a");
         let form = ("content-type", "Multipart/Form-Data; boundary=x");

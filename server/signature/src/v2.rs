@@ -126,3 +126,27 @@ impl std::fmt::Debug for V2Signature {
         f.write_str("V2Signature(redacted)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_has_one_spelling_and_is_not_shown() {
+        let secret = SecretKey::new("secret".to_owned());
+        let signature = V2Signature::of(&secret, b"x");
+        let text = signature.base64();
+        assert!(V2Signature::parse(&text).unwrap().matches(&signature));
+        assert!(!V2Signature::of(&secret, b"y").matches(&signature));
+        assert_eq!(format!("{signature:?}"), "V2Signature(redacted)");
+        for (name, text) in [
+            ("short", "c2ln".to_owned()),
+            ("unpadded", text.trim_end_matches('=').to_owned()),
+            ("of the URL's alphabet", "-_-_-_-_-_-_-_-_-_-_-_-_-_8=".to_owned()),
+            ("with a blank", format!("{text} ")),
+            ("empty", String::new()),
+        ] {
+            assert!(V2Signature::parse(&text).is_none(), "{name}");
+        }
+    }
+}
