@@ -185,6 +185,17 @@ async fn a_form_becomes_an_object_with_what_its_fields_say() {
 }
 
 #[tokio::test]
+async fn a_form_comes_over_http_2_too() {
+    let server = server().await;
+    let client = server.client().over_http2();
+    assert_answer("a form", &form().send(&client, "/photos", b"hello").await, 204, "");
+    let range = form().condition("[\"content-length-range\",0,4]");
+    let answer = range.send(&client, "/photos", b"longer").await;
+    assert_answer("too large", &answer, 400, "EntityTooLarge");
+    assert_eq!(send(&client, "GET /photos/new", &[], "").await.text(), "hello");
+}
+
+#[tokio::test]
 async fn a_form_is_answered_as_it_asks() {
     let server = server().await;
     let client = server.client();
