@@ -46,7 +46,7 @@ TLS = ssl.create_default_context(cafile=CA)
 
 def send(server, request):
     """(status, code) of an answer; the code of a success is empty."""
-    host, port = server.split(":")
+    _, port = server.split(":")
     target = request.path + ("?" + request.query if request.query else "")
     head = f"{request.method} {target} HTTP/1.1\r\n"
     names = {name.lower() for name, _ in request.headers}
@@ -54,7 +54,9 @@ def send(server, request):
     head += "".join(f"{name}: {value}\r\n" for name, value in request.headers)
     head += f"content-length: {len(request.body)}\r\nconnection: close\r\n\r\n"
     answer = b""
-    with TLS.wrap_socket(socket.create_connection((host, int(port)), timeout=20), server_hostname="localhost") as connection:
+    # From another address: thousands of connections must not take the ports that other tests are about to listen on.
+    raw = socket.create_connection(("127.0.0.1", int(port)), timeout=20, source_address=("127.0.0.2", 0))
+    with TLS.wrap_socket(raw, server_hostname="localhost") as connection:
         try:
             connection.sendall(head.encode("latin-1") + request.body)
         except OSError:
