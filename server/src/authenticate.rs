@@ -1,13 +1,17 @@
-//! Who sends this request? By Signature V4 alone, for every part of the server, through one call.
+//! Who sends this request? By Signature V4 or V2, for every part of the server, through one call.
 
 mod body;
+mod form;
 mod root_credentials;
 
 pub use body::{BodyError, DecodedBody, Trailers};
+pub use form::OpenForm;
 pub use root_credentials::{CredentialsError, RootCredentials};
 
 use arc_swap::ArcSwap;
-use coffer_signature::{Claim, Expected, Payload, Request, SigningKeyCache};
+use clap::ValueEnum;
+use coffer_signature::post_form::{self, Fields, LengthRange};
+use coffer_signature::{Claim, Expected, Payload, Request, Scheme, SigningKeyCache};
 use http::request::Parts;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -28,8 +32,28 @@ pub enum Identity {
 pub struct Authenticated {
     /// Who sent it.
     pub identity: Identity,
+    /// How it was signed: V2 is deprecated, and each use of it is for the record.
+    pub scheme: Scheme,
     /// What its signature says of the body.
     pub payload: Payload,
+}
+
+/// What the head of a request says of who sent it.
+#[derive(Debug)]
+pub enum Caller {
+    /// All that there is to say.
+    Known(Authenticated),
+    /// Nothing: it is said in the fields of a form, which are in the body.
+    InForm,
+}
+
+/// Whether the deprecated Signature V2 is good for anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SignatureV2 {
+    /// As good as V4: some tools know no other.
+    On,
+    /// Refused, as AWS does in its newer regions.
+    Off,
 }
 
 /// What signatures are checked against: the root access key, followed while it changes.
@@ -37,45 +61,106 @@ pub struct Authenticated {
 pub struct Authenticator {
     root: Arc<ArcSwap<RootCredentials>>,
     region: String,
+    v2: SignatureV2,
     keys: SigningKeyCache,
 }
 
 impl Authenticator {
     /// Checks signatures for `region` by the credentials that `root` holds at the time.
-    pub fn new(root: Arc<ArcSwap<RootCredentials>>, region: String) -> Self {
-        Self { root, region, keys: SigningKeyCache::default() }
+    pub fn new(root: Arc<ArcSwap<RootCredentials>>, region: String, v2: SignatureV2) -> Self {
+        Self { root, region, v2, keys: SigningKeyCache::default() }
     }
 
-    /// Finds out who sent a request, from its head alone.
+    /// Finds out who sent a request, from its head alone. `host_bucket` is the bucket that its host names.
     ///
     /// # Errors
     /// What AWS answers: `SignatureDoesNotMatch`, `InvalidAccessKeyId`, `RequestTimeTooSkewed`, …
-    pub fn authenticate(&self, head: &Parts, now: Timestamp) -> Result<Authenticated, Refusal> {
+    pub fn authenticate(
+        &self,
+        head: &Parts,
+        host_bucket: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Caller, Refusal> {
         let request = Request {
             method: &head.method,
             path: head.uri.path(),
             query: head.uri.query().unwrap_or_default(),
             headers: &head.headers,
         };
+        if self.v2 == SignatureV2::Off {
+            self.allows(coffer_signature::scheme(&request)?)?;
+        }
         let signed = match coffer_signature::claim(&request)? {
             Claim::Anonymous => {
-                let payload = coffer_signature::anonymous_payload(&request)?;
-                return Ok(Authenticated { identity: Identity::Anonymous, payload });
+                return Ok(Caller::Known(Authenticated {
+                    identity: Identity::Anonymous,
+                    scheme: Scheme::Anonymous,
+                    payload: coffer_signature::anonymous_payload(&request)?,
+                }));
             }
             Claim::Signed(signed) => signed,
+            Claim::Form => return Ok(Caller::InForm),
         };
-        if signed.session_token().is_some() {
-            return Err(Refusal::new(
-                "InvalidToken",
-                400,
-                "The provided token is malformed or otherwise invalid: this server hasn't issued any session token.",
-            ));
-        }
+        without_token(signed.session_token())?;
         let root = self.root.load();
         let secret = root.secret_of(signed.access_key_id());
-        let expected = Expected { region: &self.region, service: "s3" };
+        let expected = Expected { region: &self.region, service: "s3", host_bucket };
         let verified =
             coffer_signature::verify(&signed, &request, secret, &expected, now, &self.keys)?;
-        Ok(Authenticated { identity: Identity::Root, payload: verified.payload().clone() })
+        Ok(Caller::Known(Authenticated {
+            identity: Identity::Root,
+            scheme: verified.scheme(),
+            payload: verified.payload().clone(),
+        }))
+    }
+
+    /// Finds out who signed a form, and which lengths of its file that allows, from the fields before the file.
+    ///
+    /// # Errors
+    /// What AWS answers: `AccessDenied` for what the form's policy doesn't allow, `InvalidPolicyDocument`, and as above.
+    pub fn authenticate_form(
+        &self,
+        fields: &Fields,
+        bucket: &str,
+        now: Timestamp,
+    ) -> Result<(Authenticated, LengthRange), Refusal> {
+        let payload = Payload::Unsigned;
+        let Some(signed) = post_form::claim(fields)? else {
+            let (identity, scheme) = (Identity::Anonymous, Scheme::Anonymous);
+            return Ok((Authenticated { identity, scheme, payload }, 0..=u64::MAX));
+        };
+        self.allows(signed.scheme())?;
+        without_token(signed.session_token())?;
+        let root = self.root.load();
+        let secret = root.secret_of(signed.access_key_id());
+        let expected = Expected { region: &self.region, service: "s3", host_bucket: None };
+        let verified = signed.verify(secret, &expected, &self.keys)?;
+        let lengths = verified.check(fields, bucket, now)?;
+        let (identity, scheme) = (Identity::Root, verified.scheme());
+        Ok((Authenticated { identity, scheme, payload }, lengths))
+    }
+
+    /// Source: AWS's answer in regions that never knew Signature V2.
+    fn allows(&self, scheme: Scheme) -> Result<(), Refusal> {
+        if self.v2 == SignatureV2::Off && scheme.is_v2() {
+            return Err(Refusal::new(
+                "InvalidRequest",
+                400,
+                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// No session token was ever issued here.
+fn without_token(token: Option<&str>) -> Result<(), Refusal> {
+    match token {
+        None => Ok(()),
+        Some(_) => Err(Refusal::new(
+            "InvalidToken",
+            400,
+            "The provided token is malformed or otherwise invalid: this server hasn't issued any session token.",
+        )),
     }
 }

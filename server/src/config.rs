@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::authenticate::SignatureV2;
+
 /// An S3 server for one tenant: TLS, Signature V4, an embedded store.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "coffer-server", version)]
@@ -33,6 +35,10 @@ pub struct Config {
     /// Region that signatures have to name.
     #[arg(long, env = "COFFER_REGION", default_value = "us-east-1")]
     pub region: String,
+
+    /// Whether the deprecated Signature V2 is accepted beside V4.
+    #[arg(long, env = "COFFER_SIGNATURE_V2", value_enum, default_value_t = SignatureV2::On)]
+    pub signature_v2: SignatureV2,
 
     /// Names under which `<bucket>.<name>` reaches a bucket (virtual-host style).
     #[arg(long, env = "COFFER_DOMAINS", value_delimiter = ',')]

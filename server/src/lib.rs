@@ -83,7 +83,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         .await
         .map_err(|cause| StartError::Listen { address: config.listen, cause })?;
     let sweeper = tokio::spawn(sweep(store.clone()));
-    let authenticator = Authenticator::new(root, config.region.clone());
+    let authenticator = Authenticator::new(root, config.region.clone(), config.signature_v2);
     let service = Arc::new(Service::new(
         authenticator,
         Domains::new(config.domains.iter().filter(|name| !name.is_empty()).cloned()),

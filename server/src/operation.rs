@@ -161,5 +161,5 @@ operations! {
     RestoreObject => FOREIGN,
     RenameObject => FOREIGN,
     /// A browser's form upload.
-    PostObject => Later("Form uploads aren't part of this version of Coffer; use a presigned PUT."),
+    PostObject => Built,
 }

@@ -43,6 +43,13 @@ pub struct Target {
     pub path: String,
 }
 
+impl Target {
+    /// The bucket, if it is the host that names it: then the path as sent lacks it.
+    pub fn host_bucket(&self, path_as_sent: &str) -> Option<&str> {
+        self.bucket.as_ref().filter(|_| self.path != path_as_sent).map(BucketName::as_str)
+    }
+}
+
 /// The names under which buckets are reached as sub-domains.
 #[derive(Clone, Debug, Default)]
 pub struct Domains(Vec<String>);

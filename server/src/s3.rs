@@ -15,6 +15,7 @@ mod get;
 mod list;
 mod list_uploads;
 mod multipart;
+pub mod post_form;
 mod put;
 pub mod range;
 mod receive;

@@ -18,10 +18,11 @@ use tokio::sync::Semaphore;
 use tracing::{debug, error};
 
 use crate::answer::{self, Ids, Refusal};
-use crate::authenticate::{Authenticator, DecodedBody};
+use crate::authenticate::{Authenticator, Caller, DecodedBody, OpenForm};
 use crate::authorize::{self, Authorized};
 use crate::operation::{Operation, Support};
 use crate::route::{self, Domains, Health, Route, Target};
+use crate::s3::post_form::{Upload, location};
 use crate::s3::{self, S3};
 pub(crate) use unread::Lent;
 use unread::Rest;
@@ -137,12 +138,21 @@ impl Service {
             reason = "the edge: one reading of the clock for each request"
         )]
         let now = Timestamp::now();
-        let caller = self.authenticator.authenticate(&head, now)?;
+        let host_bucket = target.host_bucket(head.uri.path());
+        let caller = match self.authenticator.authenticate(&head, host_bucket, now)? {
+            Caller::Known(caller) => caller,
+            Caller::InForm => return self.post(head, body, &target, host, now, ids).await,
+        };
         let authorized = authorize::authorize(&caller.identity, &target)?;
         s3::supported::check(&head.headers, &target)?;
         match target.operation.support() {
             Support::Later(sentence) => Err(Refusal::not_implemented(sentence)),
             Support::Unset(unset) => self.s3.unset(unset, &target).await,
+            Support::Built if target.operation == Operation::PostObject => Err(Refusal::new(
+                "PreconditionFailed",
+                412,
+                "At least one of the preconditions you specified did not hold: a bucket POST must be of the enclosure type multipart/form-data.",
+            )),
             Support::Built => {
                 let length = content_length(&head, &target)?;
                 let body = DecodedBody::new(body, &caller.payload, length, self.patience);
@@ -150,6 +160,38 @@ impl Service {
                 self.wire(head, body, length, authorized, now, &resource, ids).await
             }
         }
+    }
+
+    /// Carries out a form: its fields say who sent it and what they ask for, its file is put as by a PutObject.
+    async fn post(
+        &self,
+        mut head: Parts,
+        body: Lent,
+        target: &Target,
+        host: Option<String>,
+        now: Timestamp,
+        ids: &Ids,
+    ) -> Result<Response<Body>, Refusal> {
+        // Only a bucket takes forms; for all else nobody has signed this request.
+        let (Operation::PostObject, Some(bucket)) = (target.operation, &target.bucket) else {
+            return Err(Refusal::access_denied());
+        };
+        let resource = head.uri.path().to_owned();
+        let form = OpenForm::read(&head, body, self.patience).await?;
+        let (caller, lengths) =
+            self.authenticator.authenticate_form(&form.fields, bucket.as_str(), now)?;
+        let Upload { target: object, headers, success } = Upload::of(&form.fields, bucket)?;
+        let authorized = authorize::authorize(&caller.identity, &object)?;
+        s3::supported::check(&headers, &object)?;
+        let form = form.within(*lengths.start()..=(*lengths.end()).min(MAX_UPLOAD))?;
+        let body = DecodedBody::of_form(form, self.patience);
+        let host_bucket = target.host_bucket(&resource);
+        let location = location(&host.unwrap_or_default(), &object, host_bucket);
+        head.method = Method::PUT;
+        head.uri = bare_uri(&object.path, "")?;
+        head.headers = headers;
+        let put = self.wire(head, body, None, authorized, now, &resource, ids).await?;
+        Ok(if put.status().is_success() { success.answer(put, &object, &location) } else { put })
     }
 
     /// Hands the request to the wire library, without all that was dealt with already.
@@ -340,9 +382,9 @@ fn takes_document(operation: Operation) -> bool {
 fn bare_uri(path: &str, query: &str) -> Result<Uri, Refusal> {
     let signing = |pair: &&str| {
         let name = pair.split('=').next().unwrap_or_default();
-        !(name.len() > 6
-            && name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"))
-            && is_signing(name))
+        let of_v4 = name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"))
+            && is_signing(name);
+        !of_v4 && !matches!(name, "AWSAccessKeyId" | "Expires" | "Signature")
     };
     let kept: Vec<&str> =
         query.split('&').filter(|pair| !pair.is_empty()).filter(signing).collect();

@@ -6,3 +6,5 @@ mod boto3;
 mod aws_cli;
 mod mc;
 mod minio_go;
+mod signatures;
+mod differential;

@@ -181,6 +181,23 @@ async fn shared_urls_work_without_it() {
 }
 
 #[tokio::test]
+async fn shared_forms_take_files_without_it() {
+    let mc = Mc::start().await;
+    mc.run(&["mb", "coffer/files"]);
+    mc.write("a-b", b"hello");
+    let shared = mc.run(&["share", "upload", "--recursive", "--expire", "5m", "coffer/files/in/"]);
+    // A command line for curl, with places for the file and the rest of its key.
+    let line = shared[0]["share"].as_str().expect("a command");
+    let line = line.replace("<NAME>", "a-b").replace("<FILE>", "a-b");
+    let line = line.replacen("curl ", "curl -sS --fail --noproxy '*' --cacert \"$CA\" ", 1);
+    let mut shell = Command::new("sh");
+    shell.current_dir(mc.folder.path()).env("CA", mc.server.ca()).args(["-c", &line]);
+    clients::run(&mut shell);
+    assert_eq!(mc.keys("coffer/files"), ["in/a-b"], "{line}");
+    assert_eq!(mc.bytes(&["cat", "coffer/files/in/a-b"]), b"hello");
+}
+
+#[tokio::test]
 async fn unfinished_uploads_are_listed_and_removed() {
     let mc = Mc::start().await;
     mc.run(&["mb", "coffer/files"]);

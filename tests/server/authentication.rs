@@ -3,14 +3,15 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use coffer_signature::{AccessKeyId, Credentials, PayloadHash, SecretKey, Signer};
+use coffer_signature::{AccessKeyId, Credentials, PayloadHash, SecretKey, Signer, V2Signer};
 use coffer_tests::client::{Client, now};
 use coffer_tests::server::{ACCESS_KEY, SECRET_KEY, Server};
 use coffer_tests::stored::Stored;
 use http::{HeaderMap, HeaderValue, Method};
 use jiff::SignedDuration;
 
-use crate::claim::{assert_all, assert_answer, mismatch, server};
+use crate::claim::{assert_all, assert_answer, mismatch, server, server_with};
+use crate::forms::{Form, Version};
 
 /// Who signs, for whom, and when.
 struct How<'a> {
@@ -184,12 +185,12 @@ async fn a_signature_in_headers_that_is_not_right_is_refused() {
             "AccessDenied",
         ),
         (
-            "version 2",
+            "version 2, which it isn't",
             "/photos/new",
             changed("authorization", "AWS testrootaccess:c2lnbmF0dXJl"),
             "x",
-            501,
-            "NotImplemented",
+            403,
+            "SignatureDoesNotMatch",
         ),
         (
             "basic",
@@ -334,4 +335,40 @@ async fn a_presigned_url_is_good_for_what_it_says_and_no_longer() {
     let got = client.send_as_is("GET", "/photos/new", &get, client.headers(&[]), "").await.unwrap();
     assert_eq!(got.text(), "presigned");
     server.assert_discreet();
+}
+
+/// The deprecated version in headers, in a URL and in a form.
+async fn by_v2(server: &Server) -> Vec<(&'static str, coffer_tests::client::Answer)> {
+    let client = server.client();
+    let v2 = V2Signer { credentials: &client.credentials, host_bucket: None };
+    let mut headers = client.headers(&[("x-amz-meta-a", "1")]);
+    v2.sign_headers(&Method::PUT, "/photos/v2", "", &mut headers, now()).unwrap();
+    let end = now() + SignedDuration::from_mins(1);
+    let plain = client.headers(&[]);
+    let query = v2.presign(&Method::GET, "/photos/k", "", &plain, end).unwrap();
+    let form = Form::new(Version::V2, "photos").field("key", "by-form");
+    vec![
+        ("header", client.send_as_is("PUT", "/photos/v2", "", headers, "x").await.unwrap()),
+        ("URL", client.send_as_is("GET", "/photos/k", &query, plain, "").await.unwrap()),
+        ("form", form.send(client, "/photos", b"x").await),
+    ]
+}
+
+#[tokio::test]
+async fn signature_v2_can_be_turned_off() {
+    let (on, off) = (server().await, server_with(&[("COFFER_SIGNATURE_V2", "off")]).await);
+    for (name, answer) in by_v2(&on).await {
+        assert!(answer.status.is_success(), "{name}: {}", answer.text());
+    }
+    let before = Stored::of(&off).await;
+    for (name, answer) in by_v2(&off).await {
+        assert_answer(name, &answer, 400, "InvalidRequest");
+        let text = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+        assert_eq!(answer.element("Message").as_deref(), Some(text), "{name}");
+    }
+    before.assert_same(&off, "a request of version 2 changed something").await;
+    let form = Form::new(Version::V4, "photos").field("key", "by-form");
+    assert_eq!(form.send(off.client(), "/photos", b"x").await.status, 204);
+    on.assert_discreet();
+    off.assert_discreet();
 }

@@ -15,6 +15,7 @@
 mod claim;
 mod objects;
 mod authentication;
+mod forms;
 mod bodies;
 mod documents;
 mod routes;

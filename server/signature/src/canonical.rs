@@ -11,6 +11,8 @@ use http::{HeaderMap, HeaderName};
 
 use crate::{Refusal, Request, Scope, payload_hash::sha256, v4::ALGORITHM};
 
+pub use crate::v2::text::string_to_sign as v2_string_to_sign;
+
 /// The canonical request.
 ///
 /// `payload_hash` is the value of `x-amz-content-sha256`, or what stands for it;

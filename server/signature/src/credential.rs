@@ -338,13 +338,34 @@ mod tests {
     }
 
     #[test]
+    fn it_keeps_the_last_keys_of_its_capacity() {
+        let cache = SigningKeyCache::new(3);
+        let secret = SecretKey::new("secret".to_owned());
+        for n in 0..3 {
+            cache.key(&format!("id{n}"), &secret, &scope());
+        }
+        // One that is known already takes no other's place.
+        cache.key("id2", &secret, &scope());
+        let generations = cache.generations.lock().unwrap();
+        assert_eq!((generations.young.len(), generations.old.len()), (3, 0));
+    }
+
+    #[test]
     fn nothing_secret_is_shown() {
         let secret = SecretKey::new("canary".to_owned());
         let key = SigningKey::derive(&secret, &scope());
-        let hex = key.sign(b"x").hex();
-        let shown =
-            format!("{secret:?} {key:?} {:?} {:?}", key.sign(b"x"), SigningKeyCache::default());
-        assert!(!shown.contains("canary") && !shown.contains(&hex), "{shown}");
+        let signature = key.sign(b"x");
+        let id: AccessKeyId = "id".parse().unwrap();
+        for (shown, expected) in [
+            (format!("{secret:?}"), "SecretKey(redacted)"),
+            (format!("{key:?}"), "SigningKey(redacted)"),
+            (format!("{signature:?}"), "Signature(redacted)"),
+            (format!("{:?}", SigningKeyCache::new(7)), "SigningKeyCache { capacity: 7, .. }"),
+            (format!("{id:?}"), "\"id\""),
+            (format!("{id}"), "id"),
+        ] {
+            assert_eq!(shown, expected);
+        }
     }
 
     #[test]

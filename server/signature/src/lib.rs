@@ -1,4 +1,5 @@
-//! AWS Signature V4: sign and verify, in headers, presigned and in chunked bodies.
+//! AWS Signature V4 and V2: sign and verify, in headers, presigned, in POST forms, and in
+//! chunked bodies.
 //!
 //! Pure: no network, no clock, no randomness. Time is an argument, keys are the
 //! caller's to look up, and nothing here is logged.
@@ -30,9 +31,9 @@
 //!     .sign_headers(&Method::PUT, "/bucket/key", "", &mut headers, &PayloadHash::of(b"body"), now)?;
 //!
 //! let request = Request { method: &Method::PUT, path: "/bucket/key", query: "", headers: &headers };
-//! let Claim::Signed(claim) = claim(&request)? else { return Err("anonymous".into()) };
+//! let Claim::Signed(claim) = claim(&request)? else { return Err("not signed".into()) };
 //! let secret = Some(&credentials.secret_key); // found by `claim.access_key_id()`
-//! let expected = Expected { region: "us-east-1", service: "s3" };
+//! let expected = Expected { region: "us-east-1", service: "s3", host_bucket: None };
 //! let verified = verify(&claim, &request, secret, &expected, now, &SigningKeyCache::default())?;
 //!
 //! let mut decoder = verified.payload().decoder(Some(4));
@@ -51,22 +52,24 @@ mod credential;
 mod scheme;
 mod amz_date;
 mod payload_hash;
+mod claim;
 pub mod canonical;
 mod v4;
+mod v2;
+pub mod post_form;
 mod refusal;
 
 pub use crate::{
+    claim::{Claim, Expected, SignedClaim, Verified, claim, verify},
     credential::{AccessKeyId, AccessKeyIdError, Credentials, Scope, SecretKey, SigningKeyCache},
     payload_hash::PayloadHash,
     refusal::Refusal,
     scheme::{Scheme, scheme},
+    v2::{sign::V2Signer, text::V2_SUB_RESOURCES},
     v4::{
-        Claim, Expected, Form, SignedClaim, Verified,
         chunked::{ChunkEncoder, Framing},
-        claim,
         payload::{Payload, PayloadDecoder, SignedChunks, Trailers, anonymous_payload},
         sign::{SignError, Signer},
-        verify,
     },
 };
 

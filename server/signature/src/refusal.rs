@@ -34,21 +34,41 @@ pub enum Refusal {
         /// The region to sign for, when that is what is wrong.
         region: Option<String>,
     },
+    /// The form's file is smaller than its policy allows.
+    #[error("your proposed upload is smaller than the {0} bytes that the policy asks for")]
+    EntityTooSmall(u64),
+    /// The form's file is larger than its policy allows.
+    #[error("your proposed upload exceeds the {0} bytes that the policy allows")]
+    EntityTooLarge(u64),
     /// Fewer, more or other body bytes than the request announced.
     #[error("{0}")]
     IncompleteBody(Cow<'static, str>),
+    /// A form without file.
+    #[error("POST requires exactly one file upload per request; name its field `file`")]
+    IncorrectNumberOfFilesInPostRequest,
     /// No such access key.
     #[error("the access key id is not known here; check it, and that the key still exists")]
     InvalidAccessKeyId,
     /// One header or parameter has a value outside its range.
     #[error("{0}")]
     InvalidArgument(Cow<'static, str>),
+    /// A form's policy can't be read.
+    #[error("{0}")]
+    InvalidPolicyDocument(Cow<'static, str>),
     /// The request contradicts itself.
     #[error("{0}")]
     InvalidRequest(Cow<'static, str>),
     /// Path or query hold a `%` that two hex digits don't follow.
     #[error("the {0} has a `%` without two hex digits after it; percent-encode it as `%25`")]
     InvalidUri(&'static str),
+    /// A form's body can't be read.
+    #[error("the body of your POST request is not well-formed multipart/form-data: {0}")]
+    MalformedPOSTRequest(Cow<'static, str>),
+    /// A form's fields are too long or too many.
+    #[error(
+        "your POST request fields preceding the upload file were too large; send at most 64 fields, 20 KiB each, 64 KiB in all"
+    )]
+    MaxPostPreDataLengthExceeded,
     /// A trailer is missing, doubled, unannounced or can't be read.
     #[error("{0}")]
     MalformedTrailerError(Cow<'static, str>),
@@ -91,12 +111,18 @@ impl Refusal {
             Self::AuthorizationQueryParametersError { message: _, region: _ } => {
                 "AuthorizationQueryParametersError"
             }
+            Self::EntityTooLarge(_) => "EntityTooLarge",
+            Self::EntityTooSmall(_) => "EntityTooSmall",
             Self::IncompleteBody(_) => "IncompleteBody",
+            Self::IncorrectNumberOfFilesInPostRequest => "IncorrectNumberOfFilesInPostRequest",
             Self::InvalidAccessKeyId => "InvalidAccessKeyId",
             Self::InvalidArgument(_) => "InvalidArgument",
+            Self::InvalidPolicyDocument(_) => "InvalidPolicyDocument",
             Self::InvalidRequest(_) => "InvalidRequest",
             Self::InvalidUri(_) => "InvalidURI",
+            Self::MalformedPOSTRequest(_) => "MalformedPOSTRequest",
             Self::MalformedTrailerError(_) => "MalformedTrailerError",
+            Self::MaxPostPreDataLengthExceeded => "MaxPostPreDataLengthExceededError",
             Self::MissingContentLength => "MissingContentLength",
             Self::MissingSecurityHeader(_) => "MissingSecurityHeader",
             Self::NotImplemented(_) => "NotImplemented",
@@ -111,11 +137,17 @@ impl Refusal {
         match self {
             Self::AuthorizationHeaderMalformed { message: _, region: _ }
             | Self::AuthorizationQueryParametersError { message: _, region: _ }
+            | Self::EntityTooLarge(_)
+            | Self::EntityTooSmall(_)
             | Self::IncompleteBody(_)
+            | Self::IncorrectNumberOfFilesInPostRequest
             | Self::InvalidArgument(_)
+            | Self::InvalidPolicyDocument(_)
             | Self::InvalidRequest(_)
             | Self::InvalidUri(_)
+            | Self::MalformedPOSTRequest(_)
             | Self::MalformedTrailerError(_)
+            | Self::MaxPostPreDataLengthExceeded
             | Self::MissingSecurityHeader(_)
             | Self::XAmzContentSHA256Mismatch => 400,
             Self::AccessDenied(_)
@@ -133,12 +165,18 @@ impl Refusal {
             Self::AuthorizationHeaderMalformed { message: _, region }
             | Self::AuthorizationQueryParametersError { message: _, region } => region.as_deref(),
             Self::AccessDenied(_)
+            | Self::EntityTooLarge(_)
+            | Self::EntityTooSmall(_)
             | Self::IncompleteBody(_)
+            | Self::IncorrectNumberOfFilesInPostRequest
             | Self::InvalidAccessKeyId
             | Self::InvalidArgument(_)
+            | Self::InvalidPolicyDocument(_)
             | Self::InvalidRequest(_)
             | Self::InvalidUri(_)
+            | Self::MalformedPOSTRequest(_)
             | Self::MalformedTrailerError(_)
+            | Self::MaxPostPreDataLengthExceeded
             | Self::MissingContentLength
             | Self::MissingSecurityHeader(_)
             | Self::NotImplemented(_)

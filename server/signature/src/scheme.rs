@@ -21,8 +21,28 @@ pub enum Scheme {
     V2Header,
     /// Signature V2 in the query.
     V2Presigned,
-    /// A browser's form: policy and signature among its fields.
+    /// A browser's form, of which the fields are unread: its signature, if any, is
+    /// among them.
     PostForm,
+    /// Signature V4 of the policy of a browser's form.
+    V4Form,
+    /// Signature V2 of the policy of a browser's form.
+    V2Form,
+}
+
+impl Scheme {
+    /// Whether this is one of the deprecated Signature V2.
+    pub fn is_v2(self) -> bool {
+        match self {
+            Self::V2Header | Self::V2Presigned | Self::V2Form => true,
+            Self::Anonymous
+            | Self::V4Header
+            | Self::V4Presigned
+            | Self::V4a
+            | Self::PostForm
+            | Self::V4Form => false,
+        }
+    }
 }
 
 impl fmt::Display for Scheme {
@@ -35,6 +55,8 @@ impl fmt::Display for Scheme {
             Self::V2Header => "Signature V2 in a header",
             Self::V2Presigned => "Signature V2 in a query",
             Self::PostForm => "a POST form",
+            Self::V4Form => "Signature V4 in a POST form",
+            Self::V2Form => "Signature V2 in a POST form",
         })
     }
 }
@@ -51,7 +73,9 @@ pub(crate) const V4_PARAMETERS: [&str; 7] = [
 ];
 
 /// Those of Signature V2; its `Expires` alone is no sign of it.
-const V2_PARAMETERS: [&str; 2] = ["AWSAccessKeyId", "Signature"];
+pub(crate) const V2_PARAMETERS: [&str; 2] = ["AWSAccessKeyId", "Signature"];
+/// A session token, which both versions name so in a query.
+pub(crate) const TOKEN_PARAMETER: &str = "X-Amz-Security-Token";
 
 /// Tells the form, of which a request may use one only.
 ///
@@ -90,14 +114,16 @@ fn in_header(request: &Request<'_>) -> Result<Option<Scheme>, Refusal> {
 }
 
 fn in_query(request: &Request<'_>) -> Result<Option<Scheme>, Refusal> {
-    let (mut v4, mut v4a, mut v2) = (false, false, false);
+    let (mut v4, mut v4a, mut v2, mut token) = (false, false, false, false);
     for pair in canonical::pairs(request.query) {
         // Names are compared by their meaning and in any case, so that none
         // that another reader would understand goes unseen.
         let name = canonical::decode(pair.name).ok_or(Refusal::InvalidUri("query"))?;
         let is_one_of =
             |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
-        v4 |= is_one_of(&V4_PARAMETERS);
+        let is_token = is_one_of(&[TOKEN_PARAMETER]);
+        token |= is_token;
+        v4 |= !is_token && is_one_of(&V4_PARAMETERS);
         v2 |= is_one_of(&V2_PARAMETERS);
         v4a |= is_one_of(&["X-Amz-Region-Set"])
             || (is_one_of(&["X-Amz-Algorithm"]) && pair.value.starts_with("AWS4-ECDSA-"));
@@ -108,7 +134,8 @@ fn in_query(request: &Request<'_>) -> Result<Option<Scheme>, Refusal> {
         ))),
         (true, false) => Ok(Some(if v4a { Scheme::V4a } else { Scheme::V4Presigned })),
         (false, true) => Ok(Some(Scheme::V2Presigned)),
-        (false, false) => Ok(None),
+        // A token alone says that a signature was meant.
+        (false, false) => Ok(token.then_some(Scheme::V4Presigned)),
     }
 }
 
@@ -125,6 +152,23 @@ mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue};
 
     use super::*;
+
+    #[test]
+    fn each_has_its_name_and_version() {
+        for (scheme, v2, name) in [
+            (Scheme::Anonymous, false, "a request without signature"),
+            (Scheme::V4Header, false, "Signature V4 in a header"),
+            (Scheme::V4Presigned, false, "Signature V4 in a query"),
+            (Scheme::V4a, false, "Signature V4A (AWS4-ECDSA-P256-SHA256)"),
+            (Scheme::V2Header, true, "Signature V2 in a header"),
+            (Scheme::V2Presigned, true, "Signature V2 in a query"),
+            (Scheme::PostForm, false, "a POST form"),
+            (Scheme::V4Form, false, "Signature V4 in a POST form"),
+            (Scheme::V2Form, true, "Signature V2 in a POST form"),
+        ] {
+            assert_eq!((scheme.is_v2(), scheme.to_string().as_str()), (v2, name));
+        }
+    }
 
     #[test]
     fn each_form_is_told_from_the_others() {
@@ -148,6 +192,12 @@ mod tests {
             ("v4a query", "X-Amz-Algorithm=AWS4-ECDSA-P256-SHA256", vec![], Ok(Scheme::V4a)),
             ("v2 header", "", vec![("authorization", "AWS a:b")], Ok(Scheme::V2Header)),
             ("v2 query", "AWSAccessKeyId=a&Signature=b", vec![], Ok(Scheme::V2Presigned)),
+            (
+                "v2 query with a token",
+                "AWSAccessKeyId=a&Signature=b&x-amz-security-token=c",
+                vec![],
+                Ok(Scheme::V2Presigned),
+            ),
             ("form", "", vec![form], Ok(Scheme::PostForm)),
             ("v4 header and query", "X-Amz-Signature=", vec![v4], Err(two)),
             ("v4 header and v2 query", "Signature=", vec![v4], Err(two)),

@@ -14,6 +14,8 @@ use tokio::time::{Instant, Sleep};
 use crate::answer::Refusal;
 use crate::service::Lent;
 
+use super::form::{FormFile, OpenForm};
+
 /// The trailing fields of a body, there once it was read to its end.
 pub type Trailers = Arc<OnceLock<coffer_signature::Trailers>>;
 
@@ -49,13 +51,38 @@ impl BodyError {
 #[derive(Debug)]
 pub struct DecodedBody {
     inner: Lent,
-    decoder: Option<PayloadDecoder>,
+    decoder: Option<Decoder>,
     ready: VecDeque<Bytes>,
     scratch: Vec<Bytes>,
     trailers: Trailers,
     length: Option<u64>,
     patience: Duration,
     deadline: Pin<Box<Sleep>>,
+}
+
+/// What content is taken out of.
+#[derive(Debug)]
+enum Decoder {
+    /// A body as it is, or in signed framing.
+    Payload(PayloadDecoder),
+    /// A form.
+    File(Box<FormFile>),
+}
+
+impl Decoder {
+    fn push(&mut self, data: Bytes, out: &mut Vec<Bytes>) -> Result<(), coffer_signature::Refusal> {
+        match self {
+            Self::Payload(decoder) => decoder.push(data, out),
+            Self::File(file) => file.push(data, out),
+        }
+    }
+
+    fn finish(self) -> Result<coffer_signature::Trailers, coffer_signature::Refusal> {
+        match self {
+            Self::Payload(decoder) => decoder.finish(),
+            Self::File(file) => file.finish(),
+        }
+    }
 }
 
 impl DecodedBody {
@@ -69,11 +96,26 @@ impl DecodedBody {
     ) -> Self {
         Self {
             inner,
-            decoder: Some(payload.decoder(length)),
+            decoder: Some(Decoder::Payload(payload.decoder(length))),
             ready: VecDeque::new(),
             scratch: Vec::new(),
             trailers: Trailers::default(),
             length,
+            patience,
+            deadline: Box::pin(tokio::time::sleep(patience)),
+        }
+    }
+
+    /// The file of a form.
+    pub(crate) fn of_form(form: OpenForm, patience: Duration) -> Self {
+        let OpenForm { fields: _, inner, file, ready } = form;
+        Self {
+            inner,
+            decoder: Some(Decoder::File(Box::new(file))),
+            ready: ready.into(),
+            scratch: Vec::new(),
+            trailers: Trailers::default(),
+            length: None,
             patience,
             deadline: Box::pin(tokio::time::sleep(patience)),
         }
@@ -140,7 +182,7 @@ impl Body for DecodedBody {
                     self.decoder = None;
                     return Poll::Ready(Some(Err(BodyError::Broken(error))));
                 }
-                None => match self.decoder.take().map(PayloadDecoder::finish) {
+                None => match self.decoder.take().map(Decoder::finish) {
                     Some(Ok(trailers)) => {
                         // Set once: the decoder is gone now.
                         let _already = self.trailers.set(trailers);

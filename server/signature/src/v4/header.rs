@@ -9,12 +9,12 @@ use crate::{
     amz_date::AmzDate,
     credential::Signature,
     v4::{
-        ALGORITHM, Form, SignedClaim, X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN,
+        ALGORITHM, Form, V4Claim, X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN,
         credential, signed_headers, single,
     },
 };
 
-pub(crate) fn claim(request: &Request<'_>) -> Result<SignedClaim, Refusal> {
+pub(crate) fn claim(request: &Request<'_>) -> Result<V4Claim, Refusal> {
     let text = single(request.headers, &AUTHORIZATION)?.unwrap_or_default();
     let fields = Fields::parse(text)?;
     let signed_at = signed_at(request)?;
@@ -22,7 +22,7 @@ pub(crate) fn claim(request: &Request<'_>) -> Result<SignedClaim, Refusal> {
     let payload_hash = single(request.headers, &X_AMZ_CONTENT_SHA256)?
         .map(|text| PayloadHash::parse(text.as_bytes()))
         .transpose()?;
-    Ok(SignedClaim {
+    Ok(V4Claim {
         form: Form::Header,
         access_key_id,
         scope,

@@ -44,15 +44,28 @@ pub struct SignedChunks {
 /// [`Refusal::AccessDenied`] for signed chunks, which have no first signature;
 /// else as for a signed request.
 pub fn anonymous_payload(request: &Request<'_>) -> Result<Payload, Refusal> {
-    let headers = request.headers;
-    let Some(text) = single(headers, &X_AMZ_CONTENT_SHA256)? else { return Ok(Payload::Unsigned) };
-    match PayloadHash::parse(text.as_bytes())? {
-        PayloadHash::Unsigned => Ok(Payload::Unsigned),
-        PayloadHash::Sha256(hash) => Ok(Payload::Sha256(hash)),
-        PayloadHash::UnsignedChunksTrailer => Framing::read(headers).map(Payload::UnsignedChunks),
-        PayloadHash::SignedChunks | PayloadHash::SignedChunksTrailer => Err(Refusal::AccessDenied(
-            Cow::Borrowed("signed chunks in a request without signature; sign the request too"),
-        )),
+    let said = single(request.headers, &X_AMZ_CONTENT_SHA256)?
+        .map(|text| PayloadHash::parse(text.as_bytes()))
+        .transpose()?;
+    unsigned_payload(said, request.headers)
+}
+
+/// The body of a request whose signature, if it has one, signs no chunks.
+pub(crate) fn unsigned_payload(
+    said: Option<PayloadHash>,
+    headers: &HeaderMap,
+) -> Result<Payload, Refusal> {
+    match said {
+        None | Some(PayloadHash::Unsigned) => Ok(Payload::Unsigned),
+        Some(PayloadHash::Sha256(hash)) => Ok(Payload::Sha256(hash)),
+        Some(PayloadHash::UnsignedChunksTrailer) => {
+            Framing::read(headers).map(Payload::UnsignedChunks)
+        }
+        Some(PayloadHash::SignedChunks | PayloadHash::SignedChunksTrailer) => {
+            Err(Refusal::AccessDenied(Cow::Borrowed(
+                "signed chunks in a request without Signature V4; sign the request by it too",
+            )))
+        }
     }
 }
 

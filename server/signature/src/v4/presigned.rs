@@ -11,7 +11,7 @@ use crate::{
     credential::Signature,
     scheme::V4_PARAMETERS,
     v4::{
-        ALGORITHM, Form, SignedClaim, X_AMZ_CONTENT_SHA256, X_AMZ_DATE, credential, signed_headers,
+        ALGORITHM, Form, V4Claim, X_AMZ_CONTENT_SHA256, X_AMZ_DATE, credential, signed_headers,
         single,
     },
 };
@@ -21,7 +21,7 @@ const MAX_EXPIRES_SECONDS: u64 = 604_800;
 /// The code of what is refused before the life of the URL is known.
 const UNREAD: Form = Form::Presigned { expires: Duration::ZERO };
 
-pub(crate) fn claim(request: &Request<'_>) -> Result<SignedClaim, Refusal> {
+pub(crate) fn claim(request: &Request<'_>) -> Result<V4Claim, Refusal> {
     let parameters = Parameters::read(request.query)?;
     if parameters.need("X-Amz-Algorithm")? != ALGORITHM {
         return Err(UNREAD.malformed("X-Amz-Algorithm is not AWS4-HMAC-SHA256"));
@@ -37,7 +37,7 @@ pub(crate) fn claim(request: &Request<'_>) -> Result<SignedClaim, Refusal> {
     let form = Form::Presigned { expires: expires(parameters.need("X-Amz-Expires")?)? };
     let (access_key_id, scope) =
         credential(parameters.need("X-Amz-Credential")?, form, &signed_at)?;
-    Ok(SignedClaim {
+    Ok(V4Claim {
         form,
         access_key_id,
         scope,

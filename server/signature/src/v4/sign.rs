@@ -53,6 +53,9 @@ pub enum SignError {
     /// A signature that isn't a header's value: region or service hold what it may not.
     #[error("the region or service is no part of a header value; use letters, digits and `-`")]
     Scope(#[source] InvalidHeaderValue),
+    /// A time that HTTP can't write.
+    #[error("the time can't be written as a header; it lies before the year 0")]
+    Time(#[source] jiff::Error),
     /// A life out of range.
     #[error("a presigned URL lives from 1 second to 7 days, not {} seconds", .0.as_secs())]
     Expires(Duration),

@@ -5,4 +5,5 @@
 
 mod sent;
 mod requests;
+mod requests_v2;
 mod bodies;

@@ -1,0 +1,133 @@
+//! The same signed requests, whole and bent, to this server and to the `minio` program: `differential_suite.py`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use coffer_tests::clients;
+use coffer_tests::server::{ACCESS_KEY, SECRET_KEY, Server, free_address};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A running `minio` over TLS; ends with the value.
+struct Minio {
+    process: Child,
+    address: String,
+    _folder: TempDir,
+}
+
+impl Minio {
+    /// With the certificate and the keys of a server of ours.
+    fn start(server: &Server) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let certificates = folder.path().join("certs");
+        std::fs::create_dir_all(&certificates).expect("a folder");
+        for (from, to) in [("tls.crt", "public.crt"), ("tls.key", "private.key")] {
+            std::fs::copy(server.folder().join("tls").join(from), certificates.join(to))
+                .expect("a file");
+        }
+        let address = free_address();
+        let log = std::fs::File::create(folder.path().join("log")).expect("a file");
+        let process = Command::new(clients::go("minio"))
+            .args(["server", "--quiet", "--address", &address.to_string(), "--certs-dir"])
+            .arg(&certificates)
+            .arg(folder.path().join("data"))
+            .env_clear()
+            .env("HOME", folder.path())
+            .env("MINIO_ROOT_USER", ACCESS_KEY)
+            .env("MINIO_ROOT_PASSWORD", SECRET_KEY)
+            .env("MINIO_REGION", "us-east-1")
+            .env("MINIO_BROWSER", "off")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file"))
+            .stderr(log)
+            .spawn()
+            .expect("minio starts");
+        let minio =
+            Self { process, address: format!("localhost:{}", address.port()), _folder: folder };
+        minio.wait(server);
+        minio
+    }
+
+    fn wait(&self, server: &Server) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let url = format!("https://{}/minio/health/live", self.address);
+        let ready = || {
+            Command::new("curl")
+                .args(["-sf", "--noproxy", "*", "--cacert"])
+                .arg(server.ca())
+                .arg(&url)
+                .status()
+                .is_ok_and(|status| status.success())
+        };
+        while !ready() {
+            assert!(Instant::now() < deadline, "minio is not ready");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Minio {
+    fn drop(&mut self) {
+        let _gone = self.process.kill();
+        let _gone = self.process.wait();
+    }
+}
+
+/// `ours | theirs` and the request, for each difference that `differences.json` explains.
+fn explained() -> BTreeMap<String, String> {
+    let list: Vec<Value> =
+        serde_json::from_str(include_str!("differences.json")).expect("a list of differences");
+    let mut explained = BTreeMap::new();
+    for group in list {
+        let text =
+            |name: &str| group.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        assert!(text("reason").len() > 20, "{group}: say why");
+        for request in group.get("requests").and_then(Value::as_array).expect("requests") {
+            let request = request.as_str().expect("a name");
+            let key = format!("{} | {}: {request}", text("coffer"), text("minio"));
+            assert_eq!(explained.insert(key, text("reason")), None, "{request} is listed twice");
+        }
+    }
+    explained
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bent_requests_are_refused_here_and_with_minios_code() {
+    let server = Server::start_with(&[("COFFER_LOG", "trace")]).await;
+    let minio = Minio::start(&server);
+    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/differential_suite.py");
+    let mut command = clients::command(&clients::python("python"), &server);
+    command
+        .env_remove("AWS_ENDPOINT_URL")
+        .env("COFFER", server.endpoint().trim_start_matches("https://"))
+        .env("MINIO", &minio.address);
+    let output = clients::run(command.arg(&suite));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    let mut faults: Vec<String> = report["faults"]
+        .as_array()
+        .expect("faults")
+        .iter()
+        .map(|fault| fault.as_str().unwrap_or_default().to_owned())
+        .collect();
+    let mut explained = explained();
+    let listed = explained.len();
+    for (pair, requests) in report["differences"].as_object().expect("differences") {
+        for request in requests.as_array().expect("requests") {
+            let key = format!("{pair}: {}", request.as_str().unwrap_or_default());
+            if explained.remove(&key).is_none() {
+                faults.push(format!("new: {key}"));
+            }
+        }
+    }
+    faults.extend(explained.keys().map(|key| format!("vanished: {key}")));
+    let counts = &report["counts"];
+    if let Ok(file) = std::env::var("COFFER_TEST_DIFFERENCES") {
+        std::fs::write(file, report["differences"].to_string()).expect("a file");
+    }
+    eprintln!("{counts}; {listed} explained differences");
+    assert!(counts["bent"].as_u64().is_some_and(|bent| bent > 500), "{counts}: did it end early?");
+    assert!(faults.is_empty(), "{} wrong, {counts}:\n{}", faults.len(), faults.join("\n"));
+    server.assert_discreet();
+}
