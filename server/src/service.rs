@@ -1,11 +1,11 @@
 //! A request's way, from its head to its answer: route → authenticate → authorize → the operation. It never goes back.
 
+mod running;
+mod backoff;
 mod unread;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use coffer_store::{IndexHealth, Store};
 use http::header::{self, HeaderValue};
@@ -14,15 +14,20 @@ use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use s3s::Body;
-use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tracing::{debug, error};
 
+use crate::accept::Peer;
 use crate::answer::{self, Ids, Refusal};
-use crate::authenticate::{Authenticator, DecodedBody};
+use crate::authenticate::{Authenticated, Authenticator, DecodedBody};
 use crate::authorize::{self, Authorized};
+use crate::config::Limits;
 use crate::operation::{Operation, Support};
 use crate::route::{self, Domains, Health, Route, Target};
 use crate::s3::{self, S3};
+use backoff::Backoff;
+pub use running::Answer;
+use running::{Places, Running};
 pub(crate) use unread::Lent;
 use unread::Rest;
 
@@ -34,8 +39,9 @@ pub struct Service {
     store: Store,
     s3: S3,
     host_id: Arc<str>,
-    requests: Semaphore,
-    patience: Duration,
+    places: Places,
+    backoff: Backoff,
+    limits: Limits,
     draining: AtomicBool,
 }
 
@@ -52,8 +58,7 @@ impl Service {
         domains: Domains,
         store: Store,
         region: String,
-        requests: u32,
-        patience: Duration,
+        limits: Limits,
     ) -> Self {
         Self {
             authenticator,
@@ -61,8 +66,9 @@ impl Service {
             s3: S3::new(store.clone(), region),
             store,
             host_id: format!("{:016x}", rand::random::<u64>()).into(),
-            requests: Semaphore::new(usize::try_from(requests).unwrap_or(Semaphore::MAX_PERMITS)),
-            patience,
+            places: Places::new(limits.requests),
+            backoff: Backoff::new(limits.failed_signatures_per_minute),
+            limits,
             draining: AtomicBool::new(false),
         }
     }
@@ -73,7 +79,7 @@ impl Service {
     }
 
     /// Answers one request. Whatever happens in it, there is an answer.
-    pub async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    pub async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Answer> {
         let ids = Ids {
             request: format!("{:016X}", rand::random::<u64>()),
             host: Arc::clone(&self.host_id),
@@ -82,10 +88,11 @@ impl Service {
         let method = head.method.clone();
         let resource = head.uri.path().to_owned();
         let (body, unread) = unread::lend(&head, body);
-        let mut response = match self.run(head, body, &ids).await {
+        let mut running = None;
+        let mut response = match self.run(head, body, &ids, &peer, &mut running).await {
             Ok(response) => response,
             Err(refusal) => {
-                debug!(%peer, id = ids.request, code = refusal.code(), "refused");
+                debug!(peer = %peer.address, id = ids.request, code = refusal.code(), "refused");
                 refusal.into_response(&method, &resource, &ids)
             }
         };
@@ -106,10 +113,18 @@ impl Service {
             header::CONTENT_SECURITY_POLICY,
             HeaderValue::from_static("default-src 'none'; sandbox"),
         );
-        response
+        response.map(|body| Answer::new(body, running))
     }
 
-    async fn run(&self, mut head: Parts, body: Lent, ids: &Ids) -> Result<Response<Body>, Refusal> {
+    async fn run(
+        &self,
+        mut head: Parts,
+        body: Lent,
+        ids: &Ids,
+        peer: &Peer,
+        running: &mut Option<Running>,
+    ) -> Result<Response<Body>, Refusal> {
+        check_size(&head, &self.limits)?;
         let host = host(&mut head)?;
         let query = head.uri.query().unwrap_or_default();
         let route = route::route(
@@ -124,20 +139,13 @@ impl Service {
             Route::Health(health) => return Ok(self.health(health).await),
             Route::S3(target) => target,
         };
-        let Ok(_running) = self.requests.try_acquire() else {
-            return Err(Refusal::new(
-                "SlowDown",
-                503,
-                "Please reduce your request rate: too many requests are running.",
-            )
-            .with_header(header::RETRY_AFTER, HeaderValue::from_static("1")));
-        };
+        *running = Some(self.places.take(peer)?);
         #[expect(
             clippy::disallowed_methods,
             reason = "the edge: one reading of the clock for each request"
         )]
         let now = Timestamp::now();
-        let caller = self.authenticator.authenticate(&head, now)?;
+        let caller = self.authenticate(&head, peer, now)?;
         let authorized = authorize::authorize(&caller.identity, &target)?;
         s3::supported::check(&head.headers, &target)?;
         match target.operation.support() {
@@ -145,11 +153,32 @@ impl Service {
             Support::Unset(unset) => self.s3.unset(unset, &target).await,
             Support::Built => {
                 let length = content_length(&head, &target)?;
-                let body = DecodedBody::new(body, &caller.payload, length, self.patience);
+                let body = DecodedBody::new(body, &caller.payload, length, &self.limits);
                 let resource = head.uri.path().to_owned();
                 self.wire(head, body, length, authorized, now, &resource, ids).await
             }
         }
+    }
+
+    /// Who sent the request; who has guessed too often isn't even looked at.
+    fn authenticate(
+        &self,
+        head: &Parts,
+        peer: &Peer,
+        now: Timestamp,
+    ) -> Result<Authenticated, Refusal> {
+        let (source, who) = (peer.connected.source(), self.backoff.claimed(head));
+        let instant = Instant::now();
+        self.backoff.admit(source, who, instant)?;
+        let caller = self.authenticator.authenticate(head, now);
+        match &caller {
+            Ok(_) => self.backoff.succeeded(source, who, instant),
+            Err(refusal) if backoff::is_failure(refusal) => {
+                self.backoff.failed(source, who, instant);
+            }
+            Err(_) => {}
+        }
+        caller
     }
 
     /// Hands the request to the wire library, without all that was dealt with already.
@@ -226,7 +255,7 @@ impl Service {
 
     async fn health(&self, health: Health) -> Response<Body> {
         let ready = match health {
-            Health::Live => true,
+            Health::Live => is_alive(self.store.index_health()),
             Health::Ready => {
                 !self.draining.load(Ordering::Relaxed)
                     && self.store.health().await.index == IndexHealth::Usable
@@ -241,6 +270,39 @@ impl Service {
         }
         response
     }
+}
+
+/// Whether it is worth waiting for this process. It isn't once nothing can be written any more until another one is started.
+fn is_alive(index: IndexHealth) -> bool {
+    match index {
+        // A full disk is no reason to be restarted: reads go on, and so do deletes.
+        IndexHealth::Usable | IndexHealth::Reopening => true,
+        IndexHealth::Stopped => false,
+    }
+}
+
+/// Refuses a head that is larger than any honest client's. What the connection itself refuses first never comes here.
+fn check_size(head: &Parts, limits: &Limits) -> Result<(), Refusal> {
+    let query = head.uri.query().map_or(0, str::len);
+    if exceeds(query, limits.query_bytes) {
+        let why = format!("The request's query is longer than {} bytes.", limits.query_bytes);
+        return Err(Refusal::new("InvalidURI", 414, why));
+    }
+    // A name, a value, and what separates them.
+    let sizes = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let size = sizes.sum::<usize>() + head.uri.path().len() + query;
+    if exceeds(size, limits.head_bytes) || exceeds(head.headers.len(), limits.headers) {
+        let why = format!(
+            "The request's head has more than {} bytes or {} headers.",
+            limits.head_bytes, limits.headers
+        );
+        return Err(Refusal::new("RequestHeaderSectionTooLarge", 431, why));
+    }
+    Ok(())
+}
+
+fn exceeds(size: usize, limit: u32) -> bool {
+    usize::try_from(limit).is_ok_and(|limit| size > limit)
 }
 
 /// The host of a request, which every request has: `Host`, or HTTP/2's `:authority`. Where both stand, they have to agree, or
@@ -417,4 +479,20 @@ fn finished(
     let completed =
         if failed { answer::complete(&bytes, resource, ids).map(bytes::Bytes::from) } else { None };
     Response::from_parts(head, Body::from(completed.unwrap_or(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_process_that_can_never_write_again_is_dead() {
+        for (index, alive) in [
+            (IndexHealth::Usable, true),
+            (IndexHealth::Reopening, true),
+            (IndexHealth::Stopped, false),
+        ] {
+            assert_eq!(is_alive(index), alive, "{index:?}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use crate::answer::Refusal;
+use crate::config::Limits;
 use crate::service::Lent;
 
 /// The trailing fields of a body, there once it was read to its end.
@@ -59,17 +60,18 @@ pub struct DecodedBody {
 }
 
 impl DecodedBody {
-    /// Wraps the body of a request whose content has `length` bytes, if it said so; `patience` is the longest pause between two
-    /// frames.
+    /// Wraps the body of a request whose content has `length` bytes, if it said so. `limits` has the longest pause between two
+    /// frames, and the largest chunk.
     pub(crate) fn new(
         inner: Lent,
         payload: &Payload,
         length: Option<u64>,
-        patience: Duration,
+        limits: &Limits,
     ) -> Self {
+        let patience = limits.patience();
         Self {
             inner,
-            decoder: Some(payload.decoder(length)),
+            decoder: Some(payload.decoder(length).with_max_chunk(limits.chunk_bytes.into())),
             ready: VecDeque::new(),
             scratch: Vec::new(),
             trailers: Trailers::default(),
