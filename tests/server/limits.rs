@@ -236,7 +236,7 @@ async fn who_guesses_is_slowed_down_and_nobody_else_is() {
         "/photos/k",
         "",
         &stranger.headers(&[]),
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         now(),
     );
     let presigned = stranger

@@ -15,6 +15,8 @@
 mod claim;
 mod objects;
 mod authentication;
+mod matrix;
+mod signatures;
 mod bodies;
 mod documents;
 mod routes;
