@@ -28,6 +28,7 @@ mod multipart;
 mod copies;
 mod versions_of_http;
 mod limits;
+mod logs;
 mod smuggling;
 mod slow;
 mod tls;
