@@ -30,5 +30,6 @@ mod versions_of_http;
 mod limits;
 mod logs;
 mod smuggling;
+mod behind_proxy;
 mod slow;
 mod tls;
