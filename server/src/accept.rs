@@ -3,6 +3,7 @@
 pub mod certificate;
 pub mod sources;
 pub mod patient;
+pub mod fair;
 mod progress;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use crate::config::Limits;
+use fair::Fair;
 use patient::Patient;
 use progress::{Abandoned, Progress};
 use sources::{Connected, Sources};
@@ -136,7 +138,7 @@ async fn connection<A, F, B>(
             Ok::<_, std::convert::Infallible>(answer.map(|body| request_begun.watch(body)))
         }
     });
-    let stream = TokioIo::new(Patient::new(stream, patience));
+    let stream = TokioIo::new(Patient::new(Fair::new(stream), patience));
     let connection = http.serve_connection(stream, service);
     tokio::pin!(connection);
     let mut told = false;

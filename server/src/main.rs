@@ -25,6 +25,10 @@ fn is_discreet(metadata: &tracing::Metadata<'_>) -> bool {
 /// Threads that may wait for the disk at once. None of them waits for a client; each keeps some memory.
 const DISK_THREADS: usize = 32;
 
+/// Turns of tasks after which a busy thread looks for connections that have something new. The usual 61 are long where some
+/// connections are always busy: the others' requests wait for it.
+const EVENT_INTERVAL: u32 = 8;
+
 fn main() -> ExitCode {
     let config = Config::parse();
     let filter = EnvFilter::try_new(format!("{},{LIBRARIES}", config.log))
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(DISK_THREADS)
+        .event_interval(EVENT_INTERVAL)
         .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,

@@ -27,7 +27,7 @@ pub struct Limits {
     #[schemars(range(min = 1, max = 65_536))]
     pub requests: i32,
 
-    /// Requests of one source in work at once; more are answered 503 `SlowDown`. Default: 512.
+    /// Requests of one source in work at once; more are answered 503 `SlowDown`. Default: 256.
     #[serde(default = "requests_per_source")]
     #[schemars(range(min = 1, max = 65_536))]
     pub requests_per_source: i32,
@@ -109,7 +109,7 @@ const fn requests() -> i32 {
 }
 
 const fn requests_per_source() -> i32 {
-    512
+    256
 }
 
 const fn idle_seconds() -> i32 {

@@ -121,12 +121,16 @@ impl Body for DecodedBody {
             };
             match frame {
                 Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    // Frames without content are no progress: a client could send them for ever.
+                    if data.is_empty() {
+                        continue;
+                    }
                     let deadline = Instant::now() + self.patience;
                     // Moving the timer costs a lock, so not for every frame.
                     if deadline - self.deadline.deadline() > self.patience / 8 {
                         self.deadline.as_mut().reset(deadline);
                     }
-                    let Ok(data) = frame.into_data() else { continue };
                     let mut scratch = std::mem::take(&mut self.scratch);
                     let pushed = self
                         .decoder

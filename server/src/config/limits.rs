@@ -21,7 +21,7 @@ pub struct Limits {
     pub requests: u32,
 
     /// Requests of one source in work at once; more are told to slow down.
-    #[arg(long = "max-requests-per-source", env = "COFFER_MAX_REQUESTS_PER_SOURCE", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long = "max-requests-per-source", env = "COFFER_MAX_REQUESTS_PER_SOURCE", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub requests_per_source: u32,
 
     /// Seconds without any progress after which a handshake, a request's head, its body, an answer that the client doesn't
