@@ -3,6 +3,7 @@
 pub mod storage;
 pub mod tls;
 pub mod exposure;
+pub mod limits;
 pub mod pod;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reference::{PullSecretRef, SecretRef};
 pub use exposure::{Exposure, NetworkPolicy, ServiceType};
+pub use limits::{Limits, SignatureV2};
 pub use pod::{PodTemplate, PullPolicy, Resources};
 pub use storage::{DeletionPolicy, Embedded, Storage};
 pub use tls::{Issuer, MinVersion, SelfSigned, Tls};
@@ -103,6 +105,15 @@ pub struct TenantSpec {
     /// How the endpoint is reached from outside the cluster. Default: not at all (a Service of type `ClusterIP`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exposure: Option<Exposure>,
+
+    /// What clients may take of the server, one alone and all together. Default: what each field says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+
+    /// Whether requests may be signed by the deprecated Signature Version 2. `Disabled`: they are refused. Default:
+    /// `Enabled`, because old clients know nothing else.
+    #[serde(default, rename = "signatureV2")]
+    pub signature_v2: SignatureV2,
 
     /// The root credentials. Default: random ones in the Secret `NAME-root` (keys `accessKey` and `secretKey`).
     #[serde(default, skip_serializing_if = "Option::is_none")]

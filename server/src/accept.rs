@@ -2,49 +2,52 @@
 
 pub mod listener;
 pub mod certificate;
+pub mod sources;
 pub mod patient;
 mod drain;
+pub mod fair;
+mod progress;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
-use drain::Drain;
+use crate::config::Limits;
+use drain::{Drain, Watcher};
+use fair::Fair;
 use patient::Patient;
+use progress::{Abandoned, Progress};
+use sources::{Connected, Sources};
 
-/// The bounds that every connection is held to.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Connections at once.
-    pub connections: u32,
-    /// The longest pause in a handshake or a request's head, and the longest time in which a client takes nothing of an answer.
-    pub patience: Duration,
+/// Who sends a request.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The address that the connection came from.
+    pub address: SocketAddr,
+    /// The connection, counted with the others of its source.
+    pub connected: Arc<Connected>,
 }
 
-/// The most that a request's head may have: AWS allows 8 KiB of headers, signatures and long keys come on top.
-const MAX_HEAD: usize = 64 * 1024;
-const MAX_HEADERS: usize = 128;
 /// The most that waits on one HTTP/1.1 connection in either direction; a head has to fit.
 const HTTP1_BUFFER: usize = 128 * 1024;
-/// Requests at once on one HTTP/2 connection.
-const MAX_STREAMS: u32 = 128;
 /// What one HTTP/2 stream, and one connection, may send before it is read. Larger than HTTP/2's 64 KiB: uploads need it.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 
 /// Accepts connections until `stop` is done, then lets the running requests finish for at most `drain`.
 ///
-/// `answer` is asked for each request, with the address that it came from.
+/// `answer` is asked for each request, with who sent it.
 pub async fn serve<A, F, B>(
     listener: TcpListener,
     tls: TlsAcceptor,
@@ -53,24 +56,28 @@ pub async fn serve<A, F, B>(
     stop: impl Future<Output = ()>,
     drain: Duration,
 ) where
-    A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
+    A: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
-    B: http_body::Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+    B: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Unpin
         + Send
         + 'static,
 {
     let slots = Arc::new(Semaphore::new(
         usize::try_from(limits.connections).unwrap_or(Semaphore::MAX_PERMITS),
     ));
+    let sources = Sources::new(limits.connections_per_source, limits.requests_per_source);
+    let http = http(&limits);
     let draining = Drain::new();
-    let http = http(limits.patience);
+    // Held by each connection from before its handshake; closed once the last is gone.
+    let (open, mut closed) = mpsc::channel::<()>(1);
     tokio::pin!(stop);
     loop {
         let slot = tokio::select! {
             slot = Arc::clone(&slots).acquire_owned() => slot,
             () = &mut stop => break,
         };
-        let (stream, peer) = tokio::select! {
+        let (stream, address) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -82,37 +89,22 @@ pub async fn serve<A, F, B>(
             },
             () = &mut stop => break,
         };
-        let (tls, http, answer, watcher) =
-            (tls.clone(), http.clone(), answer.clone(), draining.watcher());
+        let Some(connected) = sources.connect(address.ip()) else {
+            debug!(peer = %address, "its source has too many connections");
+            continue;
+        };
+        let peer = Peer { address, connected: Arc::new(connected) };
+        let (tls, http, answer) = (tls.clone(), http.clone(), answer.clone());
+        let (watcher, open, patience) = (draining.watcher(), open.clone(), limits.patience());
         tokio::spawn(async move {
-            let _slot = slot;
-            let Some(stream) = handshake(&tls, stream, peer, limits.patience).await else { return };
-            let stream = Patient::new(stream, limits.patience);
-            let end = watcher.clone().time_to_end();
-            let service = service_fn(move |request| {
-                watcher.begun();
-                let answer = answer(request, peer);
-                async move { Ok::<_, std::convert::Infallible>(answer.await) }
-            });
-            let connection = http.serve_connection(TokioIo::new(stream), service);
-            tokio::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = end => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = ended {
-                debug!(%peer, error = &*error, "a connection ended early");
-            }
+            let (_slot, _open) = (slot, open);
+            let Some(stream) = handshake(&tls, stream, address, patience).await else { return };
+            connection(stream, &http, answer, peer, watcher, patience).await;
         });
     }
-    drop(listener);
+    drop((listener, open));
     draining.announce();
-    // Each connection holds a slot, from before its handshake to its end.
-    let ended = slots.acquire_many(limits.connections);
-    if tokio::time::timeout(drain, ended).await.is_err() {
+    if tokio::time::timeout(drain, closed.recv()).await.is_err() {
         warn!(
             seconds = drain.as_secs(),
             "requests were still running at the end of the drain; they are cut off"
@@ -120,25 +112,89 @@ pub async fn serve<A, F, B>(
     }
 }
 
-fn http(patience: Duration) -> Builder<TokioExecutor> {
+/// Serves one connection until it ends, is of no use any more, or the server drains.
+async fn connection<A, F, B>(
+    stream: tokio_rustls::server::TlsStream<TcpStream>,
+    http: &Builder<TokioExecutor>,
+    answer: A,
+    peer: Peer,
+    watcher: Watcher,
+    patience: Duration,
+) where
+    A: Fn(Request<Incoming>, Peer) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Unpin
+        + Send
+        + 'static,
+{
+    let address = peer.address;
+    let progress = Progress::new();
+    let requests = Arc::clone(&progress);
+    let end = watcher.clone().time_to_end();
+    tokio::pin!(end);
+    let service = service_fn(move |request| {
+        watcher.begun();
+        let request_begun = requests.begin();
+        let answer = answer(request, peer.clone());
+        async move {
+            let answer = answer.await;
+            Ok::<_, std::convert::Infallible>(answer.map(|body| request_begun.watch(body)))
+        }
+    });
+    let stream = TokioIo::new(Patient::new(Fair::new(stream), patience));
+    let connection = http.serve_connection(stream, service);
+    tokio::pin!(connection);
+    let mut told = false;
+    loop {
+        tokio::select! {
+            end = connection.as_mut() => {
+                if let Err(error) = end {
+                    debug!(peer = %address, error = &*error, "a connection ended early");
+                }
+                return;
+            }
+            () = &mut end, if !told => {
+                told = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            abandoned = progress.abandoned(patience) => match abandoned {
+                // An honest client is told first, so that it sends nothing into a connection that closes.
+                Abandoned::Idle if !told => {
+                    told = true;
+                    progress.stir();
+                    connection.as_mut().graceful_shutdown();
+                }
+                Abandoned::Idle | Abandoned::Stalled => {
+                    debug!(peer = %address, ?abandoned, "a connection is given up");
+                    return;
+                }
+            },
+        }
+    }
+}
+
+fn http(limits: &Limits) -> Builder<TokioExecutor> {
+    let size = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let patience = limits.patience();
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(patience)
-        .max_buf_size(HTTP1_BUFFER)
-        .max_headers(MAX_HEADERS)
+        .max_buf_size(HTTP1_BUFFER.max(size(limits.head_bytes).saturating_mul(2)))
+        .max_headers(size(limits.headers))
         .half_close(true)
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
+        .max_concurrent_streams(limits.http2_streams)
+        .max_header_list_size(limits.head_bytes)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(64 * 1024)
         .max_send_buf_size(256 * 1024)
-        .max_pending_accept_reset_streams(32)
-        .max_local_error_reset_streams(64)
+        .max_pending_accept_reset_streams(usize::from(limits.http2_resets))
+        .max_local_error_reset_streams(usize::from(limits.http2_resets))
         .keep_alive_interval(patience)
         .keep_alive_timeout(patience);
     builder

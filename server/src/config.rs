@@ -1,12 +1,14 @@
 //! What the server is told at its start, by flags or by the environment. Read once.
 
+mod limits;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
 use crate::authenticate::SignatureV2;
+pub use limits::Limits;
 
 /// An S3 server for one tenant: TLS, Signature V4, an embedded store.
 #[derive(Debug, Clone, Parser)]
@@ -61,17 +63,9 @@ pub struct Config {
     #[arg(long, env = "COFFER_INLINE_BYTES", default_value_t = 32 * 1024, value_parser = clap::value_parser!(u64).range(..=1024 * 1024))]
     pub inline_bytes: u64,
 
-    /// Connections that may be open at once; more wait to be accepted.
-    #[arg(long, env = "COFFER_MAX_CONNECTIONS", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_connections: u32,
-
-    /// Requests in work at once; more are told to slow down.
-    #[arg(long, env = "COFFER_MAX_REQUESTS", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_requests: u32,
-
-    /// Seconds without any progress after which a handshake, a request's head or its body is given up.
-    #[arg(long, env = "COFFER_IDLE_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
-    pub idle_seconds: u16,
+    /// The bounds that strangers are held to.
+    #[command(flatten)]
+    pub limits: Limits,
 
     /// End when standard input ends: whoever started this process is gone.
     #[arg(long, env = "COFFER_EXIT_WITH_STDIN", value_parser = clap::builder::BoolishValueParser::new(), default_value = "false")]
@@ -92,11 +86,6 @@ impl Config {
             Some(system.f_blocks.saturating_mul(system.f_frsize) / 20)
         };
         self.reserve_bytes.unwrap_or_else(|| sized().map_or(USUAL, |part| part.min(USUAL)))
-    }
-
-    /// The longest pause that a client may make.
-    pub fn patience(&self) -> Duration {
-        Duration::from_secs(u64::from(self.idle_seconds))
     }
 }
 

@@ -89,8 +89,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         Domains::new(config.domains.iter().filter(|name| !name.is_empty()).cloned()),
         store.clone(),
         config.region.clone(),
-        config.max_requests,
-        config.patience(),
+        config.limits,
     ));
     info!(address = %config.listen, region = config.region, "ready");
     let stop = stopped(&config, Arc::clone(&service))?;
@@ -98,8 +97,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         let service = Arc::clone(&service);
         async move { service.answer(request, peer).await }
     };
-    let limits =
-        accept::Limits { connections: config.max_connections, patience: config.patience() };
+    let limits = config.limits;
     let drain = Duration::from_secs(u64::from(config.drain_seconds));
     accept::serve(listener, TlsAcceptor::from(Arc::new(tls)), limits, answer, stop, drain).await;
     sweeper.abort();

@@ -24,7 +24,7 @@ pub enum Route {
 /// A probe. Source: MinIO's health endpoints, which clients and charts of the field use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// The process answers.
+    /// The process answers, and can still write.
     Live,
     /// The store can be read and written, and the server isn't draining.
     Ready,

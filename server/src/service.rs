@@ -1,11 +1,11 @@
 //! A request's way, from its head to its answer: route → authenticate → authorize → the operation. It never goes back.
 
+mod running;
+mod backoff;
 mod unread;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use coffer_store::{IndexHealth, Store};
 use http::header::{self, HeaderValue};
@@ -14,16 +14,21 @@ use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use s3s::Body;
-use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tracing::{debug, error};
 
+use crate::accept::Peer;
 use crate::answer::{self, Ids, Refusal};
 use crate::authenticate::{Authenticator, Caller, DecodedBody, OpenForm};
 use crate::authorize::{self, Authorized};
+use crate::config::Limits;
 use crate::operation::{Operation, Support};
 use crate::route::{self, Domains, Health, Route, Target};
 use crate::s3::post_form::{Upload, location};
 use crate::s3::{self, S3};
+use backoff::Backoff;
+pub use running::Answer;
+use running::{Places, Running};
 pub(crate) use unread::Lent;
 use unread::Rest;
 
@@ -35,8 +40,9 @@ pub struct Service {
     store: Store,
     s3: S3,
     host_id: Arc<str>,
-    requests: Semaphore,
-    patience: Duration,
+    places: Places,
+    backoff: Backoff,
+    limits: Limits,
     draining: AtomicBool,
 }
 
@@ -53,8 +59,7 @@ impl Service {
         domains: Domains,
         store: Store,
         region: String,
-        requests: u32,
-        patience: Duration,
+        limits: Limits,
     ) -> Self {
         Self {
             authenticator,
@@ -62,8 +67,9 @@ impl Service {
             s3: S3::new(store.clone(), region),
             store,
             host_id: format!("{:016x}", rand::random::<u64>()).into(),
-            requests: Semaphore::new(usize::try_from(requests).unwrap_or(Semaphore::MAX_PERMITS)),
-            patience,
+            places: Places::new(limits.requests),
+            backoff: Backoff::new(limits.failed_signatures_per_minute),
+            limits,
             draining: AtomicBool::new(false),
         }
     }
@@ -74,7 +80,7 @@ impl Service {
     }
 
     /// Answers one request. Whatever happens in it, there is an answer.
-    pub async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    pub async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Answer> {
         let ids = Ids {
             request: format!("{:016X}", rand::random::<u64>()),
             host: Arc::clone(&self.host_id),
@@ -83,10 +89,11 @@ impl Service {
         let method = head.method.clone();
         let resource = head.uri.path().to_owned();
         let (body, unread) = unread::lend(&head, body);
-        let mut response = match self.run(head, body, &ids).await {
+        let mut running = None;
+        let mut response = match self.run(head, body, &ids, &peer, &mut running).await {
             Ok(response) => response,
             Err(refusal) => {
-                debug!(%peer, id = ids.request, code = refusal.code(), "refused");
+                debug!(peer = %peer.address, id = ids.request, code = refusal.code(), "refused");
                 refusal.into_response(&method, &resource, &ids)
             }
         };
@@ -107,10 +114,18 @@ impl Service {
             header::CONTENT_SECURITY_POLICY,
             HeaderValue::from_static("default-src 'none'; sandbox"),
         );
-        response
+        response.map(|body| Answer::new(body, running))
     }
 
-    async fn run(&self, mut head: Parts, body: Lent, ids: &Ids) -> Result<Response<Body>, Refusal> {
+    async fn run(
+        &self,
+        mut head: Parts,
+        body: Lent,
+        ids: &Ids,
+        peer: &Peer,
+        running: &mut Option<Running>,
+    ) -> Result<Response<Body>, Refusal> {
+        check_size(&head, &self.limits)?;
         let host = host(&mut head)?;
         let query = head.uri.query().unwrap_or_default();
         let route = route::route(
@@ -125,23 +140,17 @@ impl Service {
             Route::Health(health) => return Ok(self.health(health).await),
             Route::S3(target) => target,
         };
-        let Ok(_running) = self.requests.try_acquire() else {
-            return Err(Refusal::new(
-                "SlowDown",
-                503,
-                "Please reduce your request rate: too many requests are running.",
-            )
-            .with_header(header::RETRY_AFTER, HeaderValue::from_static("1")));
-        };
+        *running = Some(self.places.take(peer)?);
         #[expect(
             clippy::disallowed_methods,
             reason = "the edge: one reading of the clock for each request"
         )]
         let now = Timestamp::now();
         let host_bucket = target.host_bucket(head.uri.path());
-        let caller = match self.authenticator.authenticate(&head, host_bucket, now)? {
+        let authenticate = || self.authenticator.authenticate(&head, host_bucket, now);
+        let caller = match self.guarded(&head, peer, authenticate)? {
             Caller::Known(caller) => caller,
-            Caller::InForm => return self.post(head, body, &target, host, now, ids).await,
+            Caller::InForm => return self.post(head, body, &target, host, peer, now, ids).await,
         };
         let authorized = authorize::authorize(&caller.identity, &target)?;
         s3::supported::check(&head.headers, &target)?;
@@ -155,7 +164,7 @@ impl Service {
             )),
             Support::Built => {
                 let length = content_length(&head, &target)?;
-                let body = DecodedBody::new(body, &caller.payload, length, self.patience);
+                let body = DecodedBody::new(body, &caller.payload, length, &self.limits);
                 let resource = head.uri.path().to_owned();
                 self.wire(head, body, length, authorized, now, &resource, ids).await
             }
@@ -163,12 +172,17 @@ impl Service {
     }
 
     /// Carries out a form: its fields say who sent it and what they ask for, its file is put as by a PutObject.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the seam between the head's way and the form's: each is one fact of it"
+    )]
     async fn post(
         &self,
         mut head: Parts,
         body: Lent,
         target: &Target,
         host: Option<String>,
+        peer: &Peer,
         now: Timestamp,
         ids: &Ids,
     ) -> Result<Response<Body>, Refusal> {
@@ -177,14 +191,15 @@ impl Service {
             return Err(Refusal::access_denied());
         };
         let resource = head.uri.path().to_owned();
-        let form = OpenForm::read(&head, body, self.patience).await?;
-        let (caller, lengths) =
-            self.authenticator.authenticate_form(&form.fields, bucket.as_str(), now)?;
+        let form = OpenForm::read(&head, body, self.limits.patience()).await?;
+        let authenticate =
+            || self.authenticator.authenticate_form(&form.fields, bucket.as_str(), now);
+        let (caller, lengths) = self.guarded(&head, peer, authenticate)?;
         let Upload { target: object, headers, success } = Upload::of(&form.fields, bucket)?;
         let authorized = authorize::authorize(&caller.identity, &object)?;
         s3::supported::check(&headers, &object)?;
         let form = form.within(*lengths.start()..=(*lengths.end()).min(MAX_UPLOAD))?;
-        let body = DecodedBody::of_form(form, self.patience);
+        let body = DecodedBody::of_form(form, self.limits.patience());
         let host_bucket = target.host_bucket(&resource);
         let location = location(&host.unwrap_or_default(), &object, host_bucket);
         head.method = Method::PUT;
@@ -192,6 +207,27 @@ impl Service {
         head.headers = headers;
         let put = self.wire(head, body, None, authorized, now, &resource, ids).await?;
         Ok(if put.status().is_success() { success.answer(put, &object, &location) } else { put })
+    }
+
+    /// Who sent the request; who has guessed too often isn't even looked at.
+    fn guarded<T>(
+        &self,
+        head: &Parts,
+        peer: &Peer,
+        authenticate: impl FnOnce() -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let (source, who) = (peer.connected.source(), self.backoff.claimed(head));
+        let instant = Instant::now();
+        self.backoff.admit(source, who, instant)?;
+        let caller = authenticate();
+        match &caller {
+            Ok(_) => self.backoff.succeeded(source, who, instant),
+            Err(refusal) if backoff::is_failure(refusal) => {
+                self.backoff.failed(source, who, instant);
+            }
+            Err(_) => {}
+        }
+        caller
     }
 
     /// Hands the request to the wire library, without all that was dealt with already.
@@ -268,7 +304,7 @@ impl Service {
 
     async fn health(&self, health: Health) -> Response<Body> {
         let ready = match health {
-            Health::Live => true,
+            Health::Live => is_alive(self.store.index_health()),
             Health::Ready => {
                 !self.draining.load(Ordering::Relaxed)
                     && self.store.health().await.index == IndexHealth::Usable
@@ -283,6 +319,39 @@ impl Service {
         }
         response
     }
+}
+
+/// Whether it is worth waiting for this process. It isn't once nothing can be written any more until another one is started.
+fn is_alive(index: IndexHealth) -> bool {
+    match index {
+        // A full disk is no reason to be restarted: reads go on, and so do deletes.
+        IndexHealth::Usable | IndexHealth::Reopening => true,
+        IndexHealth::Stopped => false,
+    }
+}
+
+/// Refuses a head that is larger than any honest client's. What the connection itself refuses first never comes here.
+fn check_size(head: &Parts, limits: &Limits) -> Result<(), Refusal> {
+    let query = head.uri.query().map_or(0, str::len);
+    if exceeds(query, limits.query_bytes) {
+        let why = format!("The request's query is longer than {} bytes.", limits.query_bytes);
+        return Err(Refusal::new("InvalidURI", 414, why));
+    }
+    // A name, a value, and what separates them.
+    let sizes = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let size = sizes.sum::<usize>() + head.uri.path().len() + query;
+    if exceeds(size, limits.head_bytes) || exceeds(head.headers.len(), limits.headers) {
+        let why = format!(
+            "The request's head has more than {} bytes or {} headers.",
+            limits.head_bytes, limits.headers
+        );
+        return Err(Refusal::new("RequestHeaderSectionTooLarge", 431, why));
+    }
+    Ok(())
+}
+
+fn exceeds(size: usize, limit: u32) -> bool {
+    usize::try_from(limit).is_ok_and(|limit| size > limit)
 }
 
 /// The host of a request, which every request has: `Host`, or HTTP/2's `:authority`. Where both stand, they have to agree, or
@@ -459,4 +528,20 @@ fn finished(
     let completed =
         if failed { answer::complete(&bytes, resource, ids).map(bytes::Bytes::from) } else { None };
     Response::from_parts(head, Body::from(completed.unwrap_or(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_process_that_can_never_write_again_is_dead() {
+        for (index, alive) in [
+            (IndexHealth::Usable, true),
+            (IndexHealth::Reopening, true),
+            (IndexHealth::Stopped, false),
+        ] {
+            assert_eq!(is_alive(index), alive, "{index:?}");
+        }
+    }
 }

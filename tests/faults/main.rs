@@ -1,4 +1,5 @@
-//! Faults: the server is killed at each call that changes its data, its disk fills up or fails, and what it acknowledged is there.
+//! Faults: the server is killed at each call that changes its data, its disk fills up or fails, and what it acknowledged is there;
+//! strangers flood it, and an honest client is answered.
 
 #![expect(
     clippy::unwrap_used,
@@ -20,3 +21,5 @@ mod failing_disk;
 mod disk_full;
 mod second_process;
 mod listener;
+mod frames;
+mod floods;

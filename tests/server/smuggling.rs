@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use coffer_signature::PayloadHash;
-use coffer_tests::server::Server;
+use coffer_tests::client::Client;
 use coffer_tests::stored::Stored;
 use http::HeaderMap;
 
@@ -23,24 +23,24 @@ pub(crate) fn head(line: &str, headers: &HeaderMap) -> String {
 }
 
 /// A signed head, with `more` header lines that the signature doesn't cover.
-fn signed(server: &Server, line: &str, more: &str, payload: &[u8]) -> String {
+pub(crate) fn signed(client: &Client, line: &str, more: &str, payload: &[u8]) -> String {
     let (method, path, query) = parts(line);
-    let headers = server.client().signed(method, path, query, &[], &PayloadHash::of(payload));
+    let headers = client.signed(method, path, query, &[], &PayloadHash::of(payload));
     let head = head(line, &headers);
     format!("{}{more}\r\n", head.strip_suffix("\r\n").unwrap())
 }
 
-#[tokio::test]
-async fn section_9_a_request_that_can_be_read_in_two_ways_is_the_last_of_its_connection() {
-    let server = server().await;
-    // What an attacker hides: it would be seen if it ran.
-    let hidden = signed(&server, "DELETE /other/k", "", b"");
-    let before = Stored::of(&server).await;
+/// What an attacker hides: it would be seen if it ran.
+pub(crate) const HIDDEN: &str = "DELETE /other/k";
+
+/// Requests of which a part can be taken for another request, signed by `client`.
+pub(crate) fn ambiguous(client: &Client) -> Vec<(&'static str, String)> {
+    let hidden = signed(client, HIDDEN, "", b"");
     let chunked = format!("0\r\n\r\n{hidden}");
     let put =
-        |more: &str, body: &str| format!("{}{body}", signed(&server, "PUT /photos/new", more, b""));
+        |more: &str, body: &str| format!("{}{body}", signed(client, "PUT /photos/new", more, b""));
     let length = hidden.len();
-    let rows = [
+    let mut rows: Vec<(&'static str, String)> = vec![
         (
             "CL and TE",
             put(
@@ -97,7 +97,7 @@ async fn section_9_a_request_that_can_be_read_in_two_ways_is_the_last_of_its_con
             "another host in the target",
             format!(
                 "GET https://elsewhere.example/photos/k HTTP/1.1\r\nhost: {}\r\n\r\n{hidden}",
-                server.client().host()
+                client.host()
             ),
         ),
         ("no host", format!("GET /photos/k HTTP/1.1\r\n\r\n{hidden}")),
@@ -105,7 +105,30 @@ async fn section_9_a_request_that_can_be_read_in_two_ways_is_the_last_of_its_con
         ("no version", format!("GET /photos/k\r\n\r\n{hidden}")),
         ("a target with a space", format!("GET /photos/a b HTTP/1.1\r\nhost: x\r\n\r\n{hidden}")),
     ];
-    for (claim, bytes) in &rows {
+    // Names that one side takes for a coding, and another doesn't.
+    for (claim, coding) in [
+        ("a coding that is nearly chunked", "transfer-encoding: xchunked"),
+        ("a coding with a parameter", "transfer-encoding: chunked;a=b"),
+        ("a coding in quotes", "transfer-encoding: \"chunked\""),
+        ("a coding after a comma", "transfer-encoding: ,chunked"),
+        ("chunked twice", "transfer-encoding: chunked, chunked"),
+        ("two lines of coding", "transfer-encoding: chunked\r\ntransfer-encoding: identity"),
+        ("a coding of a vertical tab", "transfer-encoding: \u{b}chunked"),
+        ("space before the coding's colon", "transfer-encoding : chunked"),
+        ("a folded coding", "transfer-encoding:\r\n chunked"),
+        ("a coding hidden behind CR", "x-a: b\rtransfer-encoding: chunked"),
+    ] {
+        let more = format!("content-length: {}\r\n{coding}\r\n", chunked.len());
+        rows.push((claim, put(&more, &chunked)));
+    }
+    rows
+}
+
+#[tokio::test]
+async fn section_9_a_request_that_can_be_read_in_two_ways_is_the_last_of_its_connection() {
+    let server = server().await;
+    let before = Stored::of(&server).await;
+    for (claim, bytes) in &ambiguous(server.client()) {
         let answer = server.client().raw(bytes.as_bytes(), Duration::from_millis(300)).await;
         let text = String::from_utf8_lossy(&answer);
         // Refused, or closed without a word; where it is answered at all, it is answered once.
@@ -127,7 +150,7 @@ async fn section_9_a_request_that_can_be_read_in_two_ways_is_the_last_of_its_con
 async fn section_9_a_body_on_get_is_never_a_request() {
     let server = server().await;
     let before = Stored::of(&server).await;
-    let hidden = signed(&server, "DELETE /other/k", "", b"");
+    let hidden = signed(server.client(), "DELETE /other/k", "", b"");
     for (claim, line, more, body) in [
         (
             "GET with a length",
@@ -148,15 +171,15 @@ async fn section_9_a_body_on_get_is_never_a_request() {
             format!("{:x}\r\n{hidden}\r\n0\r\n\r\n", hidden.len()),
         ),
     ] {
-        let bytes = format!("{}{body}", signed(&server, line, &more, b""));
+        let bytes = format!("{}{body}", signed(server.client(), line, &more, b""));
         server.client().raw(bytes.as_bytes(), Duration::from_millis(300)).await;
         before.assert_same(&server, claim).await;
     }
     // Two honest requests on one connection are two.
     let two = format!(
         "{}{}",
-        signed(&server, "GET /photos/k", "", b""),
-        signed(&server, "GET /other/k", "", b"")
+        signed(server.client(), "GET /photos/k", "", b""),
+        signed(server.client(), "GET /other/k", "", b"")
     );
     let answer = server.client().raw(two.as_bytes(), Duration::from_millis(500)).await;
     let text = String::from_utf8_lossy(&answer);

@@ -1,5 +1,6 @@
 //! An HTTP client that signs as clients do, and can send what no client would.
 
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -71,11 +72,15 @@ enum Version {
 fn http(
     tls: &ClientConfig,
     version: Version,
+    from: Option<IpAddr>,
 ) -> HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_local_address(from);
     let builder = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_only();
     let connector = match version {
-        Version::Http1 => builder.enable_http1().build(),
-        Version::Http2 => builder.enable_http2().build(),
+        Version::Http1 => builder.enable_http1().wrap_connector(tcp),
+        Version::Http2 => builder.enable_http2().wrap_connector(tcp),
     };
     HyperClient::builder(TokioExecutor::new()).build(connector)
 }
@@ -87,6 +92,8 @@ pub struct Client {
     port: u16,
     tls: ClientConfig,
     http: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// The address that it connects from, where that matters.
+    from: Option<IpAddr>,
     /// What it signs with.
     pub credentials: Credentials,
 }
@@ -107,8 +114,8 @@ impl Client {
             .expect("versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let http = http(&tls, Version::Http1);
-        Self { host: host.to_owned(), port, tls, http, credentials }
+        let http = http(&tls, Version::Http1, None);
+        Self { host: host.to_owned(), port, tls, http, from: None, credentials }
     }
 
     /// The same client without its connections: the next request makes a new one.
@@ -145,7 +152,14 @@ impl Client {
     /// The same client, over HTTP/2.
     #[must_use]
     pub fn over_http2(&self) -> Self {
-        Self { http: http(&self.tls, Version::Http2), ..self.clone() }
+        Self { http: http(&self.tls, Version::Http2, self.from), ..self.clone() }
+    }
+
+    /// The same client on another address of this machine, such as 127.0.0.2: to the server it is another source.
+    #[must_use]
+    pub fn from_address(&self, from: [u8; 4]) -> Self {
+        let from = Some(IpAddr::from(from));
+        Self { http: http(&self.tls, Version::Http1, from), from, ..self.clone() }
     }
 
     fn url(&self, path: &str, query: &str) -> String {
@@ -267,12 +281,32 @@ impl Client {
     /// # Panics
     /// When there is none.
     pub async fn connect(&self) -> TlsStream<TcpStream> {
-        let stream =
-            TcpStream::connect((self.host.as_str(), self.port)).await.expect("a connection");
+        self.try_connect(b"http/1.1").await.expect("a connection")
+    }
+
+    /// A TLS connection of its own, for this protocol (`h2`, `http/1.1`).
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn try_connect(&self, protocol: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {
+        let stream = self.try_connect_tcp().await?;
         let mut tls = self.tls.clone();
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        tls.alpn_protocols = vec![protocol.to_vec()];
         let name = ServerName::try_from(self.host.clone()).expect("a name");
-        TlsConnector::from(std::sync::Arc::new(tls)).connect(name, stream).await.expect("TLS")
+        TlsConnector::from(std::sync::Arc::new(tls)).connect(name, stream).await
+    }
+
+    /// A connection without TLS.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn try_connect_tcp(&self) -> std::io::Result<TcpStream> {
+        let Some(from) = self.from else {
+            return TcpStream::connect((self.host.as_str(), self.port)).await;
+        };
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::new(from, 0))?;
+        socket.connect(SocketAddr::from(([127, 0, 0, 1], self.port))).await
     }
 
     /// Sends bytes over a TLS connection of their own and reads until the server closes it or is silent for `patience`.

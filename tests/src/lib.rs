@@ -17,3 +17,4 @@ pub mod stored;
 pub mod clients;
 pub mod cluster;
 pub mod proxy;
+pub mod reverse_proxy;

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use coffer_crds::tenant::{DeletionPolicy, MinVersion, PullPolicy, Resources, ServiceType};
+use coffer_crds::tenant::{
+    DeletionPolicy, Limits, MinVersion, PullPolicy, Resources, ServiceType, SignatureV2,
+};
 use coffer_crds::{Tenant, TenantSpec};
 use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -45,6 +47,10 @@ pub struct ValidTenant {
     pub service_type: ServiceType,
     /// Annotations of the Service.
     pub service_annotations: BTreeMap<String, String>,
+    /// What strangers may take, where the Tenant says so.
+    pub limits: Option<Limits>,
+    /// Whether Signature Version 2 is taken.
+    pub signature_v2: SignatureV2,
     /// The Secret with root credentials that the user brings; none: they are generated.
     pub root_secret: Option<String>,
     /// Whether a `NetworkPolicy` is made.
@@ -157,6 +163,8 @@ pub fn validate(tenant: &Tenant, settings: &Settings) -> Result<ValidTenant, Inv
         domains: spec.domains.clone().unwrap_or_default(),
         service_type: exposure.service_type,
         service_annotations: exposure.annotations.unwrap_or_default(),
+        limits: spec.limits,
+        signature_v2: spec.signature_v2,
         root_secret: spec.root_credentials.as_ref().map(|root| root.secret_ref.name.clone()),
         network_policy: spec.network_policy.as_ref().is_none_or(|policy| policy.enabled),
         resources: spec.resources.clone().unwrap_or_else(default_resources),

@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use crate::answer::Refusal;
+use crate::config::Limits;
 use crate::service::Lent;
 
 use super::form::{FormFile, OpenForm};
@@ -86,17 +87,20 @@ impl Decoder {
 }
 
 impl DecodedBody {
-    /// Wraps the body of a request whose content has `length` bytes, if it said so; `patience` is the longest pause between two
-    /// frames.
+    /// Wraps the body of a request whose content has `length` bytes, if it said so. `limits` has the longest pause between two
+    /// frames, and the largest chunk.
     pub(crate) fn new(
         inner: Lent,
         payload: &Payload,
         length: Option<u64>,
-        patience: Duration,
+        limits: &Limits,
     ) -> Self {
+        let patience = limits.patience();
         Self {
             inner,
-            decoder: Some(Decoder::Payload(payload.decoder(length))),
+            decoder: Some(Decoder::Payload(
+                payload.decoder(length).with_max_chunk(limits.chunk_bytes.into()),
+            )),
             ready: VecDeque::new(),
             scratch: Vec::new(),
             trailers: Trailers::default(),
@@ -161,12 +165,16 @@ impl Body for DecodedBody {
             };
             match frame {
                 Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    // Frames without content are no progress: a client could send them for ever.
+                    if data.is_empty() {
+                        continue;
+                    }
                     let deadline = Instant::now() + self.patience;
                     // Moving the timer costs a lock, so not for every frame.
                     if deadline - self.deadline.deadline() > self.patience / 8 {
                         self.deadline.as_mut().reset(deadline);
                     }
-                    let Ok(data) = frame.into_data() else { continue };
                     let mut scratch = std::mem::take(&mut self.scratch);
                     let pushed = self
                         .decoder

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{StoreError, blobs::Pin};
+use crate::{IndexHealth, StoreError, blobs::Pin};
 
 pub(crate) mod embedded;
 pub(crate) mod group;
@@ -38,8 +38,8 @@ pub(crate) trait Index: fmt::Debug + Send + Sync {
     /// Carries a batch out, whole and durably, or not at all.
     async fn commit(&self, batch: Batch) -> Result<(), CommitError>;
 
-    /// Whether the index takes reads and writes now.
-    fn is_usable(&self) -> bool;
+    /// Whether the index takes reads and writes now, or will again.
+    fn health(&self) -> IndexHealth;
 }
 
 /// What to scan.

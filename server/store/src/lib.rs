@@ -129,6 +129,8 @@ pub enum IndexHealth {
     Usable,
     /// A write failed and it is being reopened.
     Reopening,
+    /// What commits to it is gone, and only another process brings it back.
+    Stopped,
 }
 
 impl Store {
@@ -136,15 +138,22 @@ impl Store {
     pub async fn health(&self) -> Health {
         let room = self.inner.blobs.room().ok();
         let garbage = self.inner.index.get(Space::Records, key::GARBAGE_COUNT).await;
-        let is_usable = self.inner.index.is_usable() && garbage.is_ok();
         Health {
-            index: if is_usable { IndexHealth::Usable } else { IndexHealth::Reopening },
+            index: match self.index_health() {
+                IndexHealth::Usable if garbage.is_err() => IndexHealth::Reopening,
+                health => health,
+            },
             free: room.map_or(0, |room| room.free.saturating_sub(self.inner.reserve)),
             capacity: room.map_or(0, |room| room.capacity),
             garbage: garbage
                 .ok()
                 .map_or(0, |value| u64::try_from(counter(value.as_deref())).unwrap_or(0)),
         }
+    }
+
+    /// Whether the index can be used, without asking it anything.
+    pub fn index_health(&self) -> IndexHealth {
+        self.inner.index.health()
     }
 
     /// Refuses what would touch the reserve.

@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use coffer_crds::tenant::PullPolicy;
+use coffer_crds::tenant::{Limits, PullPolicy};
 
 use super::{labels, owned, selector};
 use crate::tenant::validate::ValidTenant;
@@ -231,8 +231,12 @@ fn environment(tenant: &ValidTenant) -> BTreeMap<&'static str, String> {
         ("COFFER_ROOT_CREDENTIALS", ROOT_CREDENTIALS_PATH.to_owned()),
         ("COFFER_REGION", tenant.region.clone()),
         ("COFFER_DRAIN_SECONDS", drain_seconds(tenant).to_string()),
+        ("COFFER_SIGNATURE_V2", tenant.signature_v2.as_str().to_owned()),
         ("COFFER_LOG", "info".to_owned()),
     ]);
+    // Without them the server has the same by itself.
+    let limits = tenant.limits.iter().flat_map(Limits::settings);
+    settings.extend(limits.map(|(name, value)| (name, value.to_string())));
     if !tenant.domains.is_empty() {
         settings.insert("COFFER_DOMAINS", tenant.domains.join(","));
     }

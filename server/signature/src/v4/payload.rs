@@ -148,6 +148,15 @@ struct Plain {
 }
 
 impl PayloadDecoder {
+    /// Refuses chunks of more than `bytes`, where that is less than the 16 MiB that are refused anyway.
+    #[must_use]
+    pub fn with_max_chunk(mut self, bytes: u64) -> Self {
+        if let Decoding::Chunked(chunked) = &mut self.decoding {
+            chunked.limit(bytes);
+        }
+        self
+    }
+
     /// Takes the next piece of the body, of any size, and appends to `out` what
     /// of it is content: slices of `input`, never copies.
     ///

@@ -116,7 +116,7 @@ impl Blobs for FileBlobs {
     }
 }
 
-/// A file's bytes, one piece ahead of who reads them.
+/// A file's bytes, one piece ahead of who reads them, unless too many read at once.
 struct Reader {
     file: Arc<Source>,
     next: Option<JoinHandle<io::Result<Bytes>>>,
@@ -126,19 +126,31 @@ struct Reader {
 
 impl Reader {
     async fn read(mut self) -> Option<(Result<Bytes, StoreError>, Self)> {
-        let next = self.next.take()?;
-        let piece = match next.await {
-            Ok(Ok(piece)) => piece,
-            Ok(Err(cause)) => return Some((Err(failure(cause)), self)),
-            Err(cause) => return Some((Err(failure(io::Error::other(cause))), self)),
+        let next = match self.next.take() {
+            Some(next) => next,
+            None => start(&self.file, self.at, self.end)?,
         };
-        self.at = self.at.saturating_add(piece.len() as u64);
-        self.next = read_ahead(&self.file, self.at, self.end);
-        Some((Ok(piece), self))
+        let read = next.await.map_err(io::Error::other).and_then(|read| read);
+        match read {
+            Ok(piece) => {
+                self.at = self.at.saturating_add(piece.len() as u64);
+                self.next = read_ahead(&self.file, self.at, self.end);
+                Some((Ok(piece), self))
+            }
+            Err(cause) => {
+                // Nothing comes after a failure.
+                self.at = self.end;
+                Some((Err(failure(cause)), self))
+            }
+        }
     }
 }
 
 fn read_ahead(file: &Arc<Source>, at: u64, end: u64) -> Option<JoinHandle<io::Result<Bytes>>> {
+    if file.buffers.is_crowded() { None } else { start(file, at, end) }
+}
+
+fn start(file: &Arc<Source>, at: u64, end: u64) -> Option<JoinHandle<io::Result<Bytes>>> {
     let file = Arc::clone(file);
     (at < end).then(|| spawn_blocking(move || file.piece(at, end)))
 }
@@ -153,7 +165,7 @@ impl Source {
     /// The next bytes at `at`, at most up to `end`. Blocks.
     fn piece(&self, at: u64, end: u64) -> io::Result<Bytes> {
         let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
-        let wanted = left.min(READ_SIZE);
+        let wanted = left.min(self.buffers.room());
         let mut buffer = self.buffers.take(wanted);
         let bytes = &mut buffer.bytes;
         while bytes.len() < wanted {

@@ -25,7 +25,7 @@ use super::{
     group::{Base, Visit},
     scan,
 };
-use crate::StoreError;
+use crate::{IndexHealth, StoreError};
 
 mod committer;
 
@@ -96,8 +96,14 @@ impl Index for EmbeddedIndex {
         done.await.map_err(unavailable)?
     }
 
-    fn is_usable(&self) -> bool {
-        self.shared.engine.load().is_some()
+    fn health(&self) -> IndexHealth {
+        if self.committer.as_ref().is_none_or(JoinHandle::is_finished) {
+            IndexHealth::Stopped
+        } else if self.shared.engine.load().is_some() {
+            IndexHealth::Usable
+        } else {
+            IndexHealth::Reopening
+        }
     }
 }
 
@@ -216,4 +222,29 @@ fn unavailable(cause: impl std::error::Error + Send + Sync + 'static) -> StoreEr
 
 fn reopening() -> StoreError {
     unavailable(io::Error::other("the index is being reopened after a failed write"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_index_whose_thread_is_gone_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let sizes = Sizes { cache: 1 << 20, memtable: 1 << 20, journal: 64 << 20 };
+        let mut index = EmbeddedIndex::open(&folder.path().join("index"), sizes).unwrap();
+        assert_eq!(index.health(), IndexHealth::Usable);
+        // As a panic leaves it: the thread is over, and its end of the queue with it.
+        index.queue = Some(mpsc::channel().0);
+        let began = std::time::Instant::now();
+        while index.health() != IndexHealth::Stopped {
+            assert!(began.elapsed() < Duration::from_secs(10), "{:?}", index.health());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let mut batch = Batch::default();
+        batch.put(Space::Records, b"k".to_vec(), "v");
+        assert!(matches!(index.commit(batch).await, Err(CommitError::Failed(_))));
+    }
 }

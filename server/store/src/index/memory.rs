@@ -10,7 +10,7 @@ use super::{
     group::{Base, Group, Visit},
     scan,
 };
-use crate::StoreError;
+use crate::{IndexHealth, StoreError};
 
 type Map = BTreeMap<(Space, Vec<u8>), Bytes>;
 
@@ -48,8 +48,8 @@ impl Index for MemoryIndex {
         Ok(())
     }
 
-    fn is_usable(&self) -> bool {
-        true
+    fn health(&self) -> IndexHealth {
+        IndexHealth::Usable
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct ChunkDecoder {
     /// `None` if the chunks are unsigned.
     seed: Option<ChunkSeed>,
     trailer_part: TrailerPart,
+    /// The bytes that one chunk may hold.
+    max_chunk: u64,
     state: State,
     /// The line that has not ended yet.
     line: Vec<u8>,
@@ -61,6 +63,7 @@ impl ChunkDecoder {
             framing,
             seed,
             trailer_part,
+            max_chunk: MAX_CHUNK,
             state: State::Head,
             line: Vec::with_capacity(MAX_HEAD_LINE),
             open: None,
@@ -68,6 +71,11 @@ impl ChunkDecoder {
             trailers: Vec::new(),
             trailer_text: Vec::new(),
         }
+    }
+
+    /// Refuses chunks of more bytes than these; the limit is only ever lowered.
+    pub(crate) fn limit(&mut self, bytes: u64) {
+        self.max_chunk = self.max_chunk.min(bytes);
     }
 
     pub(crate) fn push(&mut self, mut input: Bytes, out: &mut Vec<Bytes>) -> Result<(), Refusal> {
@@ -207,7 +215,7 @@ impl ChunkDecoder {
         })
     }
 
-    /// 1 to 16 hex digits, 16 MiB at most.
+    /// 1 to 16 hex digits, within the limit.
     fn size(&self, digits: &[u8]) -> Result<u64, Refusal> {
         let text = std::str::from_utf8(digits).unwrap_or_default();
         if !(1..=MAX_SIZE_DIGITS).contains(&text.len())
@@ -216,9 +224,9 @@ impl ChunkDecoder {
             return Err(self.malformed("a chunk's size is not 1 to 16 hex digits"));
         }
         match u64::from_str_radix(text, 16) {
-            Ok(size) if size <= MAX_CHUNK => Ok(size),
+            Ok(size) if size <= self.max_chunk => Ok(size),
             Ok(_) | Err(_) => {
-                Err(self.malformed("a chunk is larger than 16 MiB; send smaller ones"))
+                Err(self.malformed("a chunk is larger than this server takes; send smaller ones"))
             }
         }
     }

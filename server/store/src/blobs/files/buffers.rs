@@ -3,25 +3,44 @@
 
 use std::{
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
 
 /// Buffers that are kept while nobody needs them.
 const KEPT: usize = 32;
+/// Buffers in use with which it is crowded. Readers that don't read on hold theirs, and may be many.
+const CROWD: usize = 64;
+/// The part of a buffer's size that a read may have where it is crowded.
+const CROWDED_PART: usize = 16;
 
 /// Buffers of one size. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub(super) struct Buffers {
     size: usize,
     free: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// Of this size, in use.
+    out: Arc<AtomicUsize>,
 }
 
 impl Buffers {
     /// `size` is the capacity of each.
     pub(super) fn new(size: usize) -> Self {
-        Self { size, free: Arc::default() }
+        Self { size, free: Arc::default(), out: Arc::default() }
+    }
+
+    /// Whether so many buffers are in use that each reader should have little.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.out.load(Ordering::Relaxed) >= CROWD
+    }
+
+    /// How much one read may take now.
+    pub(super) fn room(&self) -> usize {
+        if self.is_crowded() { self.size / CROWDED_PART } else { self.size }
     }
 
     /// An empty buffer with room for `wanted` bytes. What is asked for far less than the size has no use for one of these.
@@ -31,6 +50,7 @@ impl Buffers {
         }
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let bytes = free.unwrap_or_else(|| Vec::with_capacity(self.size));
+        self.out.fetch_add(1, Ordering::Relaxed);
         Buffer { bytes, home: Some(self.clone()) }
     }
 }
@@ -58,6 +78,7 @@ impl AsRef<[u8]> for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let Some(home) = self.home.take() else { return };
+        home.out.fetch_sub(1, Ordering::Relaxed);
         let mut bytes = mem::take(&mut self.bytes);
         bytes.clear();
         let mut free = home.free.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,8 +114,11 @@ mod tests {
         let buffers = Buffers::new(1024);
         drop(buffers.take(10).freeze());
         assert_eq!(buffers.free.lock().unwrap().len(), 0);
-        let crowd: Vec<Buffer> = (0..2 * KEPT).map(|_| buffers.take(1024)).collect();
+        assert_eq!(buffers.room(), 1024);
+        let crowd: Vec<Buffer> = (0..CROWD).map(|_| buffers.take(1024)).collect();
+        assert!(buffers.is_crowded() && buffers.room() == 64, "each has little now");
         drop(crowd);
+        assert!(!buffers.is_crowded());
         assert_eq!(buffers.free.lock().unwrap().len(), KEPT);
     }
 }
