@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use rustls::ProtocolVersion;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
@@ -37,6 +38,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The connection, counted with the others of its source.
     pub connected: Arc<Connected>,
+    /// The version of TLS that was agreed on.
+    pub tls: Option<ProtocolVersion>,
 }
 
 /// The most that waits on one HTTP/1.1 connection in either direction; a head has to fit.
@@ -93,12 +96,14 @@ pub async fn serve<A, F, B>(
             debug!(peer = %address, "its source has too many connections");
             continue;
         };
-        let peer = Peer { address, connected: Arc::new(connected) };
+        let connected = Arc::new(connected);
         let (tls, http, answer) = (tls.clone(), http.clone(), answer.clone());
         let (watcher, open, patience) = (draining.watcher(), open.clone(), limits.patience());
         tokio::spawn(async move {
             let (_slot, _open) = (slot, open);
             let Some(stream) = handshake(&tls, stream, address, patience).await else { return };
+            let version = stream.get_ref().1.protocol_version();
+            let peer = Peer { address, connected, tls: version };
             connection(stream, &http, answer, peer, watcher, patience).await;
         });
     }

@@ -11,27 +11,24 @@ pub use root_credentials::{CredentialsError, RootCredentials};
 use arc_swap::ArcSwap;
 use clap::ValueEnum;
 use coffer_signature::post_form::{self, Fields, LengthRange};
-use coffer_signature::{Claim, Expected, Payload, Request, Scheme, SigningKeyCache};
+use coffer_signature::{
+    AccessKeyId, Claim, Expected, Payload, Request, Scheme, SecretKey, SigningKeyCache,
+};
 use http::request::Parts;
 use jiff::Timestamp;
 use std::sync::Arc;
 
 use crate::answer::Refusal;
-
-/// Who a request comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Identity {
-    /// The holder of the root access key.
-    Root,
-    /// Nobody: the request isn't signed.
-    Anonymous,
-}
+use crate::authorize::{self, Identity};
+use crate::iam::{Iam, Snapshot};
 
 /// A request whose signature was checked. Its body isn't read yet: `payload` says how it has to be checked while it streams.
 #[derive(Debug)]
 pub struct Authenticated {
     /// Who sent it.
-    pub identity: Identity,
+    pub caller: authorize::Caller,
+    /// When it was signed, where the signature says so.
+    pub signed_at: Option<Timestamp>,
     /// How it was signed: V2 is deprecated, and each use of it is for the record.
     pub scheme: Scheme,
     /// What its signature says of the body.
@@ -42,7 +39,7 @@ pub struct Authenticated {
 #[derive(Debug)]
 pub enum Caller {
     /// All that there is to say.
-    Known(Authenticated),
+    Known(Box<Authenticated>),
     /// Nothing: it is said in the fields of a form, which are in the body.
     InForm,
 }
@@ -56,19 +53,50 @@ pub enum SignatureV2 {
     Off,
 }
 
-/// What signatures are checked against: the root access key, followed while it changes.
+/// What signatures are checked against: the root access key, followed while it changes, and all other identities.
 #[derive(Debug)]
 pub struct Authenticator {
     root: Arc<ArcSwap<RootCredentials>>,
+    /// `None` where the tenant has no key to seal identities by: then there is only root.
+    iam: Option<Arc<Iam>>,
     region: String,
     v2: SignatureV2,
     keys: SigningKeyCache,
 }
 
 impl Authenticator {
-    /// Checks signatures for `region` by the credentials that `root` holds at the time.
-    pub fn new(root: Arc<ArcSwap<RootCredentials>>, region: String, v2: SignatureV2) -> Self {
-        Self { root, region, v2, keys: SigningKeyCache::default() }
+    /// Checks signatures for `region` by the credentials that `root` and `iam` hold at the time.
+    pub fn new(
+        root: Arc<ArcSwap<RootCredentials>>,
+        iam: Option<Arc<Iam>>,
+        region: String,
+        v2: SignatureV2,
+    ) -> Self {
+        Self { root, iam, region, v2, keys: SigningKeyCache::default() }
+    }
+
+    /// The region that signatures have to name.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.iam.as_ref().map(|iam| iam.snapshot()).unwrap_or_default()
+    }
+
+    /// Who has this access key, with its secret, if it may be used now.
+    fn holder(
+        &self,
+        access_key_id: &AccessKeyId,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Option<(Identity, SecretKey)> {
+        if let Some(secret) = self.root.load().secret_of(access_key_id) {
+            return Some((Identity::Root, secret.clone()));
+        }
+        let signer = snapshot.signer(access_key_id.as_str(), now)?;
+        let secret = signer.secret_key().clone();
+        Some((Identity::Signer(signer), secret))
     }
 
     /// Finds out who sent a request, from its head alone. `host_bucket` is the bucket that its host names.
@@ -92,26 +120,30 @@ impl Authenticator {
         }
         let signed = match coffer_signature::claim(&request)? {
             Claim::Anonymous => {
-                return Ok(Caller::Known(Authenticated {
-                    identity: Identity::Anonymous,
+                return Ok(Caller::Known(Box::new(Authenticated {
+                    caller: authorize::Caller::new(Identity::Anonymous, self.snapshot()),
+                    signed_at: None,
                     scheme: Scheme::Anonymous,
                     payload: coffer_signature::anonymous_payload(&request)?,
-                }));
+                })));
             }
             Claim::Signed(signed) => signed,
             Claim::Form => return Ok(Caller::InForm),
         };
         without_token(signed.session_token())?;
-        let root = self.root.load();
-        let secret = root.secret_of(signed.access_key_id());
+        let snapshot = self.snapshot();
+        let (identity, secret) = self.holder(signed.access_key_id(), &snapshot, now).unzip();
         let expected = Expected { region: &self.region, service: "s3", host_bucket };
+        let secret = secret.as_ref();
         let verified =
             coffer_signature::verify(&signed, &request, secret, &expected, now, &self.keys)?;
-        Ok(Caller::Known(Authenticated {
-            identity: Identity::Root,
+        Ok(Caller::Known(Box::new(Authenticated {
+            // Without a secret nothing was verified.
+            caller: authorize::Caller::new(identity.unwrap_or(Identity::Anonymous), snapshot),
+            signed_at: verified.signed_at(),
             scheme: verified.scheme(),
             payload: verified.payload().clone(),
-        }))
+        })))
     }
 
     /// Finds out who signed a form, and which lengths of its file that allows, from the fields before the file.
@@ -126,18 +158,21 @@ impl Authenticator {
     ) -> Result<(Authenticated, LengthRange), Refusal> {
         let payload = Payload::Unsigned;
         let Some(signed) = post_form::claim(fields)? else {
-            let (identity, scheme) = (Identity::Anonymous, Scheme::Anonymous);
-            return Ok((Authenticated { identity, scheme, payload }, 0..=u64::MAX));
+            let caller = authorize::Caller::new(Identity::Anonymous, self.snapshot());
+            let scheme = Scheme::Anonymous;
+            let anonymous = Authenticated { caller, signed_at: None, scheme, payload };
+            return Ok((anonymous, 0..=u64::MAX));
         };
         self.allows(signed.scheme())?;
         without_token(signed.session_token())?;
-        let root = self.root.load();
-        let secret = root.secret_of(signed.access_key_id());
+        let snapshot = self.snapshot();
+        let (identity, secret) = self.holder(signed.access_key_id(), &snapshot, now).unzip();
         let expected = Expected { region: &self.region, service: "s3", host_bucket: None };
-        let verified = signed.verify(secret, &expected, &self.keys)?;
+        let verified = signed.verify(secret.as_ref(), &expected, &self.keys)?;
         let lengths = verified.check(fields, bucket, now)?;
-        let (identity, scheme) = (Identity::Root, verified.scheme());
-        Ok((Authenticated { identity, scheme, payload }, lengths))
+        let caller = authorize::Caller::new(identity.unwrap_or(Identity::Anonymous), snapshot);
+        let scheme = verified.scheme();
+        Ok((Authenticated { caller, signed_at: None, scheme, payload }, lengths))
     }
 
     /// Source: AWS's answer in regions that never knew Signature V2.

@@ -1,16 +1,24 @@
-//! May this identity do that? One function answers for every operation, from one table, before any handler runs.
+//! May this caller do that? One function answers for every operation, from one table, before any handler runs.
 //!
 //! Handlers ask again, by the same function, only for what they learn later: the source of a copy, each key of a multi-delete.
 
+pub mod caller;
+pub mod context;
 pub mod table;
 
+use std::sync::Arc;
+
+use coffer_policy::{
+    Action, Context, Layer, Named, Outcome, Policies, Request, Resource as PolicyResource,
+};
 use coffer_store::{BucketName, ObjectKey};
 
 use crate::answer::Refusal;
-use crate::authenticate::Identity;
 use crate::operation::Operation;
 use crate::route::Target;
-use table::{Action, On};
+pub use caller::{Caller, Identity};
+use context::Facts;
+use table::On;
 
 /// What an action is done to.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +36,46 @@ pub enum Resource<'a> {
 pub struct Authorized {
     operation: Operation,
     target: Target,
-    identity: Identity,
+    /// What is copied from, as policies see it.
+    source: Option<String>,
+    question: Arc<Question>,
+}
+
+/// All that a decision is made from, but for action and resource.
+#[derive(Debug)]
+struct Question {
+    caller: Caller,
+    /// `None` where no policy is asked.
+    context: Option<Context<'static>>,
+}
+
+/// A decision, and what made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What it is.
+    pub outcome: Outcome,
+    /// The statement that decided; `None` if none did.
+    pub by: Option<By>,
+    /// Of a default deny, the layer that would have had to allow and didn't.
+    pub lacking: Option<Layer>,
+}
+
+/// Where a statement stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct By {
+    /// The layer of its policy.
+    pub layer: Layer,
+    /// The policy's name.
+    pub policy: String,
+    /// The statement's place, from 0.
+    pub statement: usize,
+    /// Its `Sid`, if it has one.
+    pub sid: Option<String>,
+}
+
+impl Decision {
+    /// Without any policy: the caller is root.
+    const OWNER: Self = Self { outcome: Outcome::Allow, by: None, lacking: None };
 }
 
 impl Authorized {
@@ -42,92 +89,125 @@ impl Authorized {
         &self.target
     }
 
+    /// Who it was allowed.
+    pub fn caller(&self) -> &Caller {
+        &self.question.caller
+    }
+
+    /// Whether this is the source that was decided about: nobody may read the header differently than policies did.
+    pub fn copies_from(&self, bucket: &BucketName, key: &ObjectKey) -> bool {
+        self.source.as_deref() == Some(&format!("/{}/{}", bucket.as_str(), key.as_str()))
+    }
+
     /// Asks for what only the handler knows: another action on another resource, by the same caller.
     ///
     /// # Errors
     /// `AccessDenied`.
     pub fn also(&self, action: Action, resource: Resource<'_>) -> Result<(), Refusal> {
-        match decide(&self.identity, action, resource) {
-            Decision::Allowed => Ok(()),
-            Decision::Denied => Err(Refusal::access_denied()),
-        }
+        self.question.ask(action, resource)
     }
-}
-
-/// The answer of [`decide`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// The identity may.
-    Allowed,
-    /// Nothing allows it.
-    Denied,
 }
 
 /// Decides about all that the operation of `target` asks for.
 ///
 /// # Errors
 /// `AccessDenied` when one of the actions isn't allowed.
-pub fn authorize(identity: &Identity, target: &Target) -> Result<Authorized, Refusal> {
-    for need in table::needs(target.operation) {
+pub fn authorize(
+    caller: Caller,
+    target: &Target,
+    facts: &Facts<'_>,
+) -> Result<Authorized, Refusal> {
+    let context = (!caller.is_owner()).then(|| context::context(&caller, target, facts));
+    let question = Question { caller, context };
+    let names_version = names_version(facts.head.uri.query().unwrap_or_default());
+    let extra = table::extra(target.operation, &facts.head.headers);
+    for need in table::needs(target.operation).iter().chain(&extra) {
         let resource = match (need.on, &target.bucket, &target.key) {
             (On::Service, _, _) => Resource::Service,
             (On::Bucket, Some(bucket), _) => Resource::Bucket(bucket),
             (On::Object, Some(bucket), Some(key)) => Resource::Object(bucket, key),
+            (On::Keys, Some(_), _)
+                if !matches!(question.caller.identity(), Identity::Anonymous) =>
+            {
+                continue;
+            }
             // A route that doesn't name what its operation is for can't be decided, so it is denied.
-            (On::Bucket, None, _) | (On::Object, _, _) => return Err(Refusal::access_denied()),
+            (On::Bucket, None, _) | (On::Object | On::Keys, _, _) => {
+                return Err(Refusal::access_denied());
+            }
         };
-        match decide(identity, need.action, resource) {
-            Decision::Allowed => {}
-            Decision::Denied => return Err(Refusal::access_denied()),
-        }
+        let action = if names_version { table::of_version(need.action) } else { need.action };
+        question.ask(action, resource)?;
     }
     Ok(Authorized {
         operation: target.operation,
         target: target.clone(),
-        identity: identity.clone(),
+        source: context::copy_source(&facts.head.headers),
+        question: Arc::new(question),
     })
 }
 
-/// The one decision. The root identity may do everything, nobody else anything.
-fn decide(identity: &Identity, _action: Action, _resource: Resource<'_>) -> Decision {
-    match identity {
-        Identity::Root => Decision::Allowed,
-        Identity::Anonymous => Decision::Denied,
+fn names_version(query: &str) -> bool {
+    query.split('&').any(|pair| pair.split('=').next() == Some("versionId"))
+}
+
+impl Question {
+    fn ask(&self, action: Action, resource: Resource<'_>) -> Result<(), Refusal> {
+        if self.decide(action, resource).outcome == Outcome::Allow {
+            Ok(())
+        } else {
+            Err(Refusal::access_denied())
+        }
     }
+
+    fn decide(&self, action: Action, resource: Resource<'_>) -> Decision {
+        let Some(context) = &self.context else { return Decision::OWNER };
+        let name = match resource {
+            Resource::Service => "*".to_owned(),
+            Resource::Bucket(bucket) => bucket.as_str().to_owned(),
+            Resource::Object(bucket, key) => format!("{}/{}", bucket.as_str(), key.as_str()),
+        };
+        decide(&self.caller, action, PolicyResource::S3(&name), context)
+    }
+}
+
+/// The one decision, for every API: whose policies have a say is told here.
+pub fn decide(
+    caller: &Caller,
+    action: Action,
+    resource: PolicyResource<'_>,
+    context: &Context<'_>,
+) -> Decision {
+    if caller.is_owner() {
+        return Decision::OWNER;
+    }
+    let snapshot = caller.snapshot();
+    let (identity, groups) = match caller.user() {
+        Some(user) => (snapshot.policies_of(user), snapshot.group_policies_of(user)),
+        None => (Vec::new(), Vec::new()),
+    };
+    // What an access key may do at most is what its own policy says.
+    let limit = caller
+        .access_key()
+        .and_then(|key| Some(Named { name: key.name.as_str(), policy: key.policy.as_ref()? }));
+    let policies = Policies {
+        identity: &identity,
+        groups: &groups,
+        limits: limit.as_slice(),
+        ..Policies::default()
+    };
+    let principal = caller.principal();
+    let request = Request { principal: &principal, action, resource, context };
+    let coffer_policy::Decision { outcome, by, lacking } =
+        coffer_policy::decide(&policies, &request);
+    let by = by.map(|by| By {
+        layer: by.layer,
+        policy: by.policy.to_owned(),
+        statement: by.statement,
+        sid: by.sid.map(str::to_owned),
+    });
+    Decision { outcome, by, lacking }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn target(operation: Operation, level: u8) -> Target {
-        Target {
-            operation,
-            bucket: (level > 0).then(|| BucketName::try_from("photos".to_owned()).unwrap()),
-            key: (level > 1).then(|| ObjectKey::try_from("k".to_owned()).unwrap()),
-            path: "/photos/k".to_owned(),
-        }
-    }
-
-    #[test]
-    fn nobody_but_root_may_do_anything() {
-        for operation in Operation::ALL {
-            assert!(
-                authorize(&Identity::Root, &target(*operation, 2)).is_ok(),
-                "{}",
-                operation.name()
-            );
-            assert!(
-                authorize(&Identity::Anonymous, &target(*operation, 2)).is_err(),
-                "{}",
-                operation.name()
-            );
-        }
-    }
-
-    #[test]
-    fn an_operation_without_its_resource_is_denied() {
-        assert!(authorize(&Identity::Root, &target(Operation::GetObject, 1)).is_err());
-        assert!(authorize(&Identity::Root, &target(Operation::ListObjects, 0)).is_err());
-    }
-}
+mod tests;

@@ -34,6 +34,11 @@ pub struct Config {
     #[arg(long, env = "COFFER_ROOT_CREDENTIALS")]
     pub root_credentials: PathBuf,
 
+    /// Folder with the file `key`: 32 random bytes in base64, by which identities and policies are sealed; and, while it is being
+    /// replaced, the one before it as `previous`. Without it there is only the root identity.
+    #[arg(long, env = "COFFER_IAM_KEYS")]
+    pub iam_keys: Option<PathBuf>,
+
     /// Region that signatures have to name.
     #[arg(long, env = "COFFER_REGION", default_value = "us-east-1")]
     pub region: String,

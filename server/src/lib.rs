@@ -16,6 +16,7 @@ pub mod answer;
 pub mod follow;
 
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ use tracing::{info, warn};
 use accept::certificate::{self, CertificateError};
 use authenticate::{Authenticator, CredentialsError, RootCredentials};
 use config::Config;
+use iam::seal::SealingKeysError;
+use iam::{Iam, IamError, SealingKeys};
 use route::Domains;
 use service::Service;
 
@@ -39,6 +42,12 @@ pub enum StartError {
     /// The root credentials can't be used.
     #[error("the root credentials can't be used")]
     Credentials(#[from] CredentialsError),
+    /// The key of identities and policies can't be used.
+    #[error("the key of identities and policies can't be used")]
+    SealingKeys(#[from] SealingKeysError),
+    /// Identities and policies can't be read.
+    #[error("identities and policies can't be read")]
+    Iam(#[from] IamError),
     /// TLS can't be set up.
     #[error("TLS can't be set up")]
     Tls(#[from] rustls::Error),
@@ -79,11 +88,15 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         ..Settings::new(config.data.clone())
     })
     .await?;
+    let iam = match &config.iam_keys {
+        Some(folder) => Some(iam(folder, &store).await?),
+        None => None,
+    };
     let listener = accept::listener::listen(config.listen, config.listener.as_deref())
         .await
         .map_err(|cause| StartError::Listen { address: config.listen, cause })?;
     let sweeper = tokio::spawn(sweep(store.clone()));
-    let authenticator = Authenticator::new(root, config.region.clone(), config.signature_v2);
+    let authenticator = Authenticator::new(root, iam, config.region.clone(), config.signature_v2);
     let service = Arc::new(Service::new(
         authenticator,
         Domains::new(config.domains.iter().filter(|name| !name.is_empty()).cloned()),
@@ -107,6 +120,14 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     }
     info!("stopped");
     Ok(())
+}
+
+/// Identities and policies, sealed by the keys in `folder`, which are followed while they change.
+async fn iam(folder: &Path, store: &Store) -> Result<Arc<Iam>, StartError> {
+    let files = SealingKeys::FILES.map(|name| folder.join(name)).to_vec();
+    let read = folder.to_owned();
+    let keys = follow::follow("key of identities", files, move || SealingKeys::read(&read))?;
+    Ok(Arc::new(Iam::open(store.clone(), keys).await?))
 }
 
 /// How long the store may take to close.

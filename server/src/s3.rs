@@ -24,7 +24,8 @@ mod unset;
 
 use std::sync::Arc;
 
-use coffer_store::{BucketName, ObjectKey, Store};
+use coffer_policy::Action;
+use coffer_store::{BucketName, ObjectKey, Store, StoreError};
 use http::{Request, Response};
 use jiff::Timestamp;
 use s3s::access::{S3Access, S3AccessContext};
@@ -35,7 +36,7 @@ use s3s::{Body, HttpError, S3Error, S3ErrorCode, S3Request, S3Response, S3Result
 
 use crate::answer::Refusal;
 use crate::authenticate::Trailers;
-use crate::authorize::Authorized;
+use crate::authorize::{Authorized, Resource};
 use crate::operation::Unset;
 use crate::route::Target;
 
@@ -71,6 +72,19 @@ impl Context {
             self.bucket()?,
             key.ok_or_else(|| s3_error!(InvalidRequest, "The request names no key."))?,
         ))
+    }
+}
+
+impl Context {
+    /// The answer to a failed look-up. That a key isn't there is told to those who may list its bucket. Source: AWS, GetObject.
+    fn look_up_failed(&self, bucket: &BucketName, error: StoreError) -> S3Error {
+        if matches!(error, StoreError::NoSuchKey)
+            && let Err(refusal) =
+                self.authorized.also(Action::S3ListBucket, Resource::Bucket(bucket))
+        {
+            return refusal.into();
+        }
+        fault::s3(error)
     }
 }
 

@@ -19,7 +19,8 @@ use tracing::{debug, error};
 
 use crate::accept::Peer;
 use crate::answer::{self, Ids, Refusal};
-use crate::authenticate::{Authenticator, Caller, DecodedBody, OpenForm};
+use crate::authenticate::{Authenticated, Authenticator, Caller, DecodedBody, OpenForm};
+use crate::authorize::context::Facts;
 use crate::authorize::{self, Authorized};
 use crate::config::Limits;
 use crate::operation::{Operation, Support};
@@ -152,7 +153,8 @@ impl Service {
             Caller::Known(caller) => caller,
             Caller::InForm => return self.post(head, body, &target, host, peer, now, ids).await,
         };
-        let authorized = authorize::authorize(&caller.identity, &target)?;
+        let facts = self.facts(&head, peer, &caller, now);
+        let authorized = authorize::authorize(caller.caller.clone(), &target, &facts)?;
         s3::supported::check(&head.headers, &target)?;
         match target.operation.support() {
             Support::Later(sentence) => Err(Refusal::not_implemented(sentence)),
@@ -196,7 +198,11 @@ impl Service {
             || self.authenticator.authenticate_form(&form.fields, bucket.as_str(), now);
         let (caller, lengths) = self.guarded(&head, peer, authenticate)?;
         let Upload { target: object, headers, success } = Upload::of(&form.fields, bucket)?;
-        let authorized = authorize::authorize(&caller.identity, &object)?;
+        // What a form sets, it sets by its fields.
+        let form_headers = std::mem::replace(&mut head.headers, headers);
+        let facts = self.facts(&head, peer, &caller, now);
+        let authorized = authorize::authorize(caller.caller.clone(), &object, &facts)?;
+        let headers = std::mem::replace(&mut head.headers, form_headers);
         s3::supported::check(&headers, &object)?;
         let form = form.within(*lengths.start()..=(*lengths.end()).min(MAX_UPLOAD))?;
         let body = DecodedBody::of_form(form, self.limits.patience());
@@ -207,6 +213,25 @@ impl Service {
         head.headers = headers;
         let put = self.wire(head, body, None, authorized, now, &resource, ids).await?;
         Ok(if put.status().is_success() { success.answer(put, &object, &location) } else { put })
+    }
+
+    /// What policies may ask about a request.
+    fn facts<'a>(
+        &'a self,
+        head: &'a Parts,
+        peer: &Peer,
+        caller: &Authenticated,
+        now: Timestamp,
+    ) -> Facts<'a> {
+        Facts {
+            head,
+            source: peer.address.ip(),
+            tls: peer.tls,
+            now,
+            scheme: caller.scheme,
+            signed_at: caller.signed_at,
+            region: self.authenticator.region(),
+        }
     }
 
     /// Who sent the request; who has guessed too often isn't even looked at.

@@ -2,11 +2,10 @@
 //!
 //! Source: AWS service authorization reference, "Actions, resources, and condition keys for Amazon S3".
 
-use crate::operation::Operation;
+use coffer_policy::Action;
+use http::HeaderMap;
 
-/// An action as policies name it, such as `s3:GetObject`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Action(pub &'static str);
+use crate::operation::Operation;
 
 /// What an action of an operation is asked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +16,8 @@ pub enum On {
     Bucket,
     /// The object of the request.
     Object,
+    /// Each of the keys in its body: decided by the handler. Before it is read, only strangers are turned away.
+    Keys,
 }
 
 /// One question: may the caller do this on that?
@@ -28,39 +29,35 @@ pub struct Need {
     pub on: On,
 }
 
-const fn service(action: &'static str) -> Need {
-    Need { action: Action(action), on: On::Service }
+const fn service(action: Action) -> Need {
+    Need { action, on: On::Service }
 }
 
-const fn bucket(action: &'static str) -> Need {
-    Need { action: Action(action), on: On::Bucket }
+const fn bucket(action: Action) -> Need {
+    Need { action, on: On::Bucket }
 }
 
-const fn object(action: &'static str) -> Need {
-    Need { action: Action(action), on: On::Object }
+const fn object(action: Action) -> Need {
+    Need { action, on: On::Object }
 }
-
-/// Reading an object, also as a copy's source.
-pub const GET_OBJECT: Action = Action("s3:GetObject");
-/// Deleting an object, also as one of many.
-pub const DELETE_OBJECT: Action = Action("s3:DeleteObject");
 
 /// What `operation` asks for: never nothing. All of it has to be allowed.
-///
-/// DeleteObjects is asked for each key by its handler; here it needs the bucket, so that a stranger can't send documents.
+#[expect(clippy::too_many_lines, reason = "one table, a line for each operation")]
 pub const fn needs(operation: Operation) -> &'static [Need] {
     use Operation as O;
     match operation {
-        O::ListBuckets => &const { [service("s3:ListAllMyBuckets")] },
-        O::CreateBucket => &const { [bucket("s3:CreateBucket")] },
-        O::HeadBucket | O::ListObjects | O::ListObjectsV2 => &const { [bucket("s3:ListBucket")] },
-        O::DeleteBucket => &const { [bucket("s3:DeleteBucket")] },
-        O::GetBucketLocation => &const { [bucket("s3:GetBucketLocation")] },
-        O::ListObjectVersions => &const { [bucket("s3:ListBucketVersions")] },
-        O::DeleteObjects => &const { [bucket("s3:DeleteObject")] },
-        O::ListMultipartUploads => &const { [bucket("s3:ListBucketMultipartUploads")] },
+        O::ListBuckets => &const { [service(Action::S3ListAllMyBuckets)] },
+        O::CreateBucket => &const { [bucket(Action::S3CreateBucket)] },
+        O::HeadBucket | O::ListObjects | O::ListObjectsV2 => {
+            &const { [bucket(Action::S3ListBucket)] }
+        }
+        O::DeleteBucket => &const { [bucket(Action::S3DeleteBucket)] },
+        O::GetBucketLocation => &const { [bucket(Action::S3GetBucketLocation)] },
+        O::ListObjectVersions => &const { [bucket(Action::S3ListBucketVersions)] },
+        O::DeleteObjects => &const { [Need { action: Action::S3DeleteObject, on: On::Keys }] },
+        O::ListMultipartUploads => &const { [bucket(Action::S3ListBucketMultipartUploads)] },
         O::GetObject | O::HeadObject | O::GetObjectTorrent | O::SelectObjectContent => {
-            &const { [object("s3:GetObject")] }
+            &const { [object(Action::S3GetObject)] }
         }
         O::PutObject
         | O::CopyObject
@@ -68,76 +65,144 @@ pub const fn needs(operation: Operation) -> &'static [Need] {
         | O::UploadPart
         | O::UploadPartCopy
         | O::CompleteMultipartUpload
-        | O::RenameObject => &const { [object("s3:PutObject")] },
-        O::PostObject => &const { [bucket("s3:PutObject")] },
-        O::DeleteObject => &const { [object("s3:DeleteObject")] },
+        | O::RenameObject => &const { [object(Action::S3PutObject)] },
+        O::PostObject => &const { [bucket(Action::S3PutObject)] },
+        O::DeleteObject => &const { [object(Action::S3DeleteObject)] },
         O::GetObjectAttributes => {
-            &const { [object("s3:GetObjectAttributes"), object("s3:GetObject")] }
+            &const { [object(Action::S3GetObjectAttributes), object(Action::S3GetObject)] }
         }
-        O::ListParts => &const { [object("s3:ListMultipartUploadParts")] },
-        O::AbortMultipartUpload => &const { [object("s3:AbortMultipartUpload")] },
-        O::RestoreObject => &const { [object("s3:RestoreObject")] },
-        O::GetBucketAcl => &const { [bucket("s3:GetBucketAcl")] },
-        O::PutBucketAcl => &const { [bucket("s3:PutBucketAcl")] },
-        O::GetObjectAcl => &const { [object("s3:GetObjectAcl")] },
-        O::PutObjectAcl => &const { [object("s3:PutObjectAcl")] },
-        O::GetBucketVersioning => &const { [bucket("s3:GetBucketVersioning")] },
-        O::PutBucketVersioning => &const { [bucket("s3:PutBucketVersioning")] },
-        O::GetBucketTagging => &const { [bucket("s3:GetBucketTagging")] },
-        O::PutBucketTagging | O::DeleteBucketTagging => &const { [bucket("s3:PutBucketTagging")] },
-        O::GetObjectTagging => &const { [object("s3:GetObjectTagging")] },
-        O::PutObjectTagging => &const { [object("s3:PutObjectTagging")] },
-        O::DeleteObjectTagging => &const { [object("s3:DeleteObjectTagging")] },
-        O::GetBucketEncryption => &const { [bucket("s3:GetEncryptionConfiguration")] },
+        O::ListParts => &const { [object(Action::S3ListMultipartUploadParts)] },
+        O::AbortMultipartUpload => &const { [object(Action::S3AbortMultipartUpload)] },
+        O::RestoreObject => &const { [object(Action::S3RestoreObject)] },
+        O::GetBucketAcl => &const { [bucket(Action::S3GetBucketAcl)] },
+        O::PutBucketAcl => &const { [bucket(Action::S3PutBucketAcl)] },
+        O::GetObjectAcl => &const { [object(Action::S3GetObjectAcl)] },
+        O::PutObjectAcl => &const { [object(Action::S3PutObjectAcl)] },
+        O::GetBucketVersioning => &const { [bucket(Action::S3GetBucketVersioning)] },
+        O::PutBucketVersioning => &const { [bucket(Action::S3PutBucketVersioning)] },
+        O::GetBucketTagging => &const { [bucket(Action::S3GetBucketTagging)] },
+        O::PutBucketTagging | O::DeleteBucketTagging => {
+            &const { [bucket(Action::S3PutBucketTagging)] }
+        }
+        O::GetObjectTagging => &const { [object(Action::S3GetObjectTagging)] },
+        O::PutObjectTagging => &const { [object(Action::S3PutObjectTagging)] },
+        O::DeleteObjectTagging => &const { [object(Action::S3DeleteObjectTagging)] },
+        O::GetBucketEncryption => &const { [bucket(Action::S3GetEncryptionConfiguration)] },
         O::PutBucketEncryption | O::DeleteBucketEncryption => {
-            &const { [bucket("s3:PutEncryptionConfiguration")] }
+            &const { [bucket(Action::S3PutEncryptionConfiguration)] }
         }
-        O::GetBucketPolicy => &const { [bucket("s3:GetBucketPolicy")] },
-        O::GetBucketPolicyStatus => &const { [bucket("s3:GetBucketPolicyStatus")] },
-        O::PutBucketPolicy => &const { [bucket("s3:PutBucketPolicy")] },
-        O::DeleteBucketPolicy => &const { [bucket("s3:DeleteBucketPolicy")] },
-        O::GetObjectLockConfiguration => &const { [bucket("s3:GetBucketObjectLockConfiguration")] },
-        O::PutObjectLockConfiguration => &const { [bucket("s3:PutBucketObjectLockConfiguration")] },
-        O::GetObjectRetention => &const { [object("s3:GetObjectRetention")] },
-        O::PutObjectRetention => &const { [object("s3:PutObjectRetention")] },
-        O::GetObjectLegalHold => &const { [object("s3:GetObjectLegalHold")] },
-        O::PutObjectLegalHold => &const { [object("s3:PutObjectLegalHold")] },
-        O::GetBucketCors => &const { [bucket("s3:GetBucketCORS")] },
-        O::PutBucketCors | O::DeleteBucketCors => &const { [bucket("s3:PutBucketCORS")] },
-        O::GetBucketLifecycleConfiguration => &const { [bucket("s3:GetLifecycleConfiguration")] },
+        O::GetBucketPolicy => &const { [bucket(Action::S3GetBucketPolicy)] },
+        O::GetBucketPolicyStatus => &const { [bucket(Action::S3GetBucketPolicyStatus)] },
+        O::PutBucketPolicy => &const { [bucket(Action::S3PutBucketPolicy)] },
+        O::DeleteBucketPolicy => &const { [bucket(Action::S3DeleteBucketPolicy)] },
+        O::GetObjectLockConfiguration => {
+            &const { [bucket(Action::S3GetBucketObjectLockConfiguration)] }
+        }
+        O::PutObjectLockConfiguration => {
+            &const { [bucket(Action::S3PutBucketObjectLockConfiguration)] }
+        }
+        O::GetObjectRetention => &const { [object(Action::S3GetObjectRetention)] },
+        O::PutObjectRetention => &const { [object(Action::S3PutObjectRetention)] },
+        O::GetObjectLegalHold => &const { [object(Action::S3GetObjectLegalHold)] },
+        O::PutObjectLegalHold => &const { [object(Action::S3PutObjectLegalHold)] },
+        O::GetBucketCors => &const { [bucket(Action::S3GetBucketCORS)] },
+        O::PutBucketCors | O::DeleteBucketCors => &const { [bucket(Action::S3PutBucketCORS)] },
+        O::GetBucketLifecycleConfiguration => {
+            &const { [bucket(Action::S3GetLifecycleConfiguration)] }
+        }
         O::PutBucketLifecycleConfiguration | O::DeleteBucketLifecycle => {
-            &const { [bucket("s3:PutLifecycleConfiguration")] }
+            &const { [bucket(Action::S3PutLifecycleConfiguration)] }
         }
-        O::GetBucketNotificationConfiguration => &const { [bucket("s3:GetBucketNotification")] },
-        O::PutBucketNotificationConfiguration => &const { [bucket("s3:PutBucketNotification")] },
-        O::GetBucketReplication => &const { [bucket("s3:GetReplicationConfiguration")] },
+        O::GetBucketNotificationConfiguration => {
+            &const { [bucket(Action::S3GetBucketNotification)] }
+        }
+        O::PutBucketNotificationConfiguration => {
+            &const { [bucket(Action::S3PutBucketNotification)] }
+        }
+        O::GetBucketReplication => &const { [bucket(Action::S3GetReplicationConfiguration)] },
         O::PutBucketReplication | O::DeleteBucketReplication => {
-            &const { [bucket("s3:PutReplicationConfiguration")] }
+            &const { [bucket(Action::S3PutReplicationConfiguration)] }
         }
-        O::GetBucketWebsite => &const { [bucket("s3:GetBucketWebsite")] },
-        O::PutBucketWebsite => &const { [bucket("s3:PutBucketWebsite")] },
-        O::DeleteBucketWebsite => &const { [bucket("s3:DeleteBucketWebsite")] },
-        O::GetBucketLogging => &const { [bucket("s3:GetBucketLogging")] },
-        O::PutBucketLogging => &const { [bucket("s3:PutBucketLogging")] },
-        O::GetBucketRequestPayment => &const { [bucket("s3:GetBucketRequestPayment")] },
-        O::PutBucketRequestPayment => &const { [bucket("s3:PutBucketRequestPayment")] },
-        O::GetBucketAccelerateConfiguration => &const { [bucket("s3:GetAccelerateConfiguration")] },
-        O::PutBucketAccelerateConfiguration => &const { [bucket("s3:PutAccelerateConfiguration")] },
-        O::GetBucketOwnershipControls => &const { [bucket("s3:GetBucketOwnershipControls")] },
+        O::GetBucketWebsite => &const { [bucket(Action::S3GetBucketWebsite)] },
+        O::PutBucketWebsite => &const { [bucket(Action::S3PutBucketWebsite)] },
+        O::DeleteBucketWebsite => &const { [bucket(Action::S3DeleteBucketWebsite)] },
+        O::GetBucketLogging => &const { [bucket(Action::S3GetBucketLogging)] },
+        O::PutBucketLogging => &const { [bucket(Action::S3PutBucketLogging)] },
+        O::GetBucketRequestPayment => &const { [bucket(Action::S3GetBucketRequestPayment)] },
+        O::PutBucketRequestPayment => &const { [bucket(Action::S3PutBucketRequestPayment)] },
+        O::GetBucketAccelerateConfiguration => {
+            &const { [bucket(Action::S3GetAccelerateConfiguration)] }
+        }
+        O::PutBucketAccelerateConfiguration => {
+            &const { [bucket(Action::S3PutAccelerateConfiguration)] }
+        }
+        O::GetBucketOwnershipControls => &const { [bucket(Action::S3GetBucketOwnershipControls)] },
         O::PutBucketOwnershipControls | O::DeleteBucketOwnershipControls => {
-            &const { [bucket("s3:PutBucketOwnershipControls")] }
+            &const { [bucket(Action::S3PutBucketOwnershipControls)] }
         }
-        O::GetPublicAccessBlock => &const { [bucket("s3:GetBucketPublicAccessBlock")] },
+        O::GetPublicAccessBlock => &const { [bucket(Action::S3GetBucketPublicAccessBlock)] },
         O::PutPublicAccessBlock | O::DeletePublicAccessBlock => {
-            &const { [bucket("s3:PutBucketPublicAccessBlock")] }
+            &const { [bucket(Action::S3PutBucketPublicAccessBlock)] }
         }
-        O::BucketAnalytics => &const { [bucket("s3:PutAnalyticsConfiguration")] },
-        O::BucketIntelligentTiering => &const { [bucket("s3:PutIntelligentTieringConfiguration")] },
-        O::BucketInventory => &const { [bucket("s3:PutInventoryConfiguration")] },
-        O::BucketMetrics => &const { [bucket("s3:PutMetricsConfiguration")] },
-        O::BucketMetadata => &const { [bucket("s3:CreateBucketMetadataTableConfiguration")] },
-        O::CreateSession => &const { [bucket("s3express:CreateSession")] },
+        O::BucketAnalytics => &const { [bucket(Action::S3PutAnalyticsConfiguration)] },
+        O::BucketIntelligentTiering => {
+            &const { [bucket(Action::S3PutIntelligentTieringConfiguration)] }
+        }
+        O::BucketInventory => &const { [bucket(Action::S3PutInventoryConfiguration)] },
+        O::BucketMetrics => &const { [bucket(Action::S3PutMetricsConfiguration)] },
+        O::BucketMetadata => &const { [bucket(Action::S3CreateBucketMetadataTableConfiguration)] },
+        // A session is for listing and what comes after it, which is asked then.
+        O::CreateSession => &const { [bucket(Action::S3ListBucket)] },
     }
+}
+
+/// The action that is asked for in the place of `action` where the request names a version. Source: AWS, which tells
+/// the two apart.
+pub const fn of_version(action: Action) -> Action {
+    match action {
+        Action::S3GetObject => Action::S3GetObjectVersion,
+        Action::S3DeleteObject => Action::S3DeleteObjectVersion,
+        Action::S3GetObjectAcl => Action::S3GetObjectVersionAcl,
+        Action::S3PutObjectAcl => Action::S3PutObjectVersionAcl,
+        Action::S3GetObjectAttributes => Action::S3GetObjectVersionAttributes,
+        Action::S3GetObjectTagging => Action::S3GetObjectVersionTagging,
+        Action::S3PutObjectTagging => Action::S3PutObjectVersionTagging,
+        Action::S3DeleteObjectTagging => Action::S3DeleteObjectVersionTagging,
+        other => other,
+    }
+}
+
+/// What a request asks for on top, by headers that set more than its operation says.
+pub fn extra(operation: Operation, headers: &HeaderMap) -> Vec<Need> {
+    let has = |names: &[&str]| names.iter().any(|name| headers.contains_key(*name));
+    let sets_acl = || {
+        has(&["x-amz-acl"]) || headers.keys().any(|name| name.as_str().starts_with("x-amz-grant-"))
+    };
+    let mut needs = Vec::new();
+    let mut ask = |asks: bool, need: Need| needs.extend(asks.then_some(need));
+    match operation {
+        Operation::PutObject | Operation::CopyObject | Operation::CreateMultipartUpload => {
+            ask(sets_acl(), object(Action::S3PutObjectAcl));
+            ask(has(&["x-amz-tagging"]), object(Action::S3PutObjectTagging));
+            let retains = ["x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"];
+            ask(has(&retains), object(Action::S3PutObjectRetention));
+            let holds = ["x-amz-object-lock-legal-hold"];
+            ask(has(&holds), object(Action::S3PutObjectLegalHold));
+        }
+        Operation::CreateBucket => {
+            ask(sets_acl(), bucket(Action::S3PutBucketAcl));
+            let locks = has(&["x-amz-bucket-object-lock-enabled"]);
+            ask(locks, bucket(Action::S3PutBucketObjectLockConfiguration));
+            ask(locks, bucket(Action::S3PutBucketVersioning));
+        }
+        Operation::DeleteObject | Operation::DeleteObjects | Operation::PutObjectRetention => {
+            let on = if operation == Operation::DeleteObjects { On::Keys } else { On::Object };
+            let bypasses = has(&["x-amz-bypass-governance-retention"]);
+            ask(bypasses, Need { action: Action::S3BypassGovernanceRetention, on });
+        }
+        _ => {}
+    }
+    needs
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ pub enum Holder {
 }
 
 impl Draft {
-    pub(super) fn of(before: &Snapshot) -> Self {
+    pub(crate) fn of(before: &Snapshot) -> Self {
         Self { after: before.clone(), rows: BTreeMap::new() }
     }
 

@@ -11,7 +11,7 @@ use super::conditions::Outcome;
 use super::receive::{Received, receive_copy};
 use super::{Context, Handlers, date, fault, get, multipart, put};
 use crate::authorize::Resource;
-use crate::authorize::table::GET_OBJECT;
+use coffer_policy::Action;
 
 /// The largest object that one request can copy. Source: AWS S3 API reference.
 const MOST: u64 = 5 * 1024 * 1024 * 1024;
@@ -149,7 +149,11 @@ fn source(context: &Context, source: &dto::CopySource) -> S3Result<(BucketName, 
     };
     let bucket = BucketName::try_from(bucket.to_string()).map_err(|_error| invalid())?;
     let key = ObjectKey::try_from(key.to_string()).map_err(|_error| invalid())?;
-    context.authorized.also(GET_OBJECT, Resource::Object(&bucket, &key))?;
+    if !context.authorized.copies_from(&bucket, &key) {
+        return Err(invalid());
+    }
+    let action = if version.is_some() { Action::S3GetObjectVersion } else { Action::S3GetObject };
+    context.authorized.also(action, Resource::Object(&bucket, &key))?;
     get::only_null(version.as_deref())?;
     Ok((bucket, key))
 }
@@ -164,7 +168,11 @@ async fn read(
 ) -> S3Result<(Object, Received)> {
     let mut tries = 0;
     loop {
-        let object = handlers.store.object(bucket, key).await.map_err(fault::s3)?;
+        let object = handlers
+            .store
+            .object(bucket, key)
+            .await
+            .map_err(|error| context.look_up_failed(bucket, error))?;
         match context.conditions.source.copy(
             &object.attributes().etag,
             object.modified(),

@@ -7,7 +7,7 @@ use s3s::{S3Response, S3Result, dto, s3_error};
 
 use super::{Context, Handlers, fault, get};
 use crate::authorize::Resource;
-use crate::authorize::table::DELETE_OBJECT;
+use coffer_policy::Action;
 
 /// The most keys of one DeleteObjects. Source: AWS S3 API reference.
 const MOST: usize = 1000;
@@ -91,7 +91,11 @@ fn wanted(
     let bucket = context.bucket()?;
     let key = ObjectKey::try_from(object.key.clone())
         .map_err(|error| s3_error!(KeyTooLongError, "Your key can't be used: {}.", error))?;
-    context.authorized.also(DELETE_OBJECT, Resource::Object(bucket, &key))?;
+    let action = match object.version_id {
+        Some(_) => Action::S3DeleteObjectVersion,
+        None => Action::S3DeleteObject,
+    };
+    context.authorized.also(action, Resource::Object(bucket, &key))?;
     get::only_null(object.version_id.as_deref())?;
     let precondition = Precondition {
         if_match: object.e_tag.as_ref().map(|tag| match tag.value() {

@@ -24,7 +24,11 @@ pub(super) async fn get(
     only_null(input.version_id.as_deref())?;
     let mut tries = 0;
     let (object, selection, body) = loop {
-        let object = handlers.store.object(bucket, key).await.map_err(fault::s3)?;
+        let object = handlers
+            .store
+            .object(bucket, key)
+            .await
+            .map_err(|error| context.look_up_failed(bucket, error))?;
         check(&context, &object)?;
         let selection = select(handlers, &object, input.range, input.part_number).await?;
         match handlers.store.read(&object, selection.bytes.clone()).await {
@@ -68,7 +72,11 @@ pub(super) async fn head(
 ) -> S3Result<S3Response<dto::HeadObjectOutput>> {
     let (bucket, key) = context.object()?;
     only_null(input.version_id.as_deref())?;
-    let object = handlers.store.object(bucket, key).await.map_err(fault::s3)?;
+    let object = handlers
+        .store
+        .object(bucket, key)
+        .await
+        .map_err(|error| context.look_up_failed(bucket, error))?;
     check(&context, &object)?;
     let selection = select(handlers, &object, input.range, input.part_number).await?;
     let mut response = S3Response::new(dto::HeadObjectOutput::default());
@@ -84,7 +92,11 @@ pub(super) async fn attributes(
 ) -> S3Result<S3Response<dto::GetObjectAttributesOutput>> {
     let (bucket, key) = context.object()?;
     only_null(input.version_id.as_deref())?;
-    let object = handlers.store.object(bucket, key).await.map_err(fault::s3)?;
+    let object = handlers
+        .store
+        .object(bucket, key)
+        .await
+        .map_err(|error| context.look_up_failed(bucket, error))?;
     check(&context, &object)?;
     // The wire library takes a list in one header for one name.
     let named: Vec<&str> = headers
