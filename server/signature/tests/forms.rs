@@ -268,6 +268,37 @@ fn a_bent_form_is_refused_by_code() {
 }
 
 #[test]
+fn a_forms_session_token_is_covered_by_its_policy() {
+    let credentials = Credentials {
+        session_token: Some(SecretKey::new("canary-token".to_owned())),
+        ..credentials()
+    };
+    let signer = Signer { credentials: &credentials, region: "us-east-1", service: "s3" };
+    let bucket = r#"{"bucket":"photos"}"#;
+    let (mut v4, mut v2) = (Fields::default(), Fields::default());
+    sign_form(&signer, &mut v4, |made| policy_of(made, &[bucket]), now()).unwrap();
+    let own = fields(&[("x-amz-security-token", "canary-token")]);
+    sign_form_v2(&credentials, &mut v2, |_| policy_of(&own, &[bucket])).unwrap();
+    for made in [v4, v2] {
+        let claimed = claim(&made).unwrap().unwrap();
+        assert_eq!(claimed.session_token(), Some("canary-token"));
+        assert_eq!(claimed.access_key_id().as_str(), "id");
+        let scheme = claimed.scheme();
+        let shown = format!("{claimed:?}");
+        assert_eq!(shown, format!("FormClaim {{ access_key_id: \"id\", scheme: {scheme:?}, .. }}"));
+        let secret = Some(&credentials.secret_key);
+        let verified = claimed.verify(secret, &EXPECTED, &SigningKeyCache::default()).unwrap();
+        assert!(!format!("{verified:?}").contains("canary"), "{verified:?}");
+        assert_eq!((verified.access_key_id().as_str(), verified.scheme()), ("id", scheme));
+        assert!(allowed(&made, "photos", secret, now()).is_ok());
+        let bent = with(&made, "x-amz-security-token", Some("another"));
+        assert_eq!(code(allowed(&bent, "photos", secret, now())), "AccessDenied");
+    }
+    let plain = signed(false, &[("key", "k")], &[bucket]);
+    assert_eq!(claim(&plain).unwrap().unwrap().session_token(), None);
+}
+
+#[test]
 fn a_form_without_any_of_it_is_nobodys() {
     assert!(claim(&fields(&[("key", "k")])).unwrap().is_none());
     assert_eq!(code(claim(&fields(&[("policy", "e30=")]))), "InvalidArgument");
