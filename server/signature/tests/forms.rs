@@ -526,7 +526,22 @@ fn a_body_is_read_or_refused_by_code() {
             assert_eq!(code(decoded(limits, &body, pieces)), expected, "{what} {pieces:?}");
         }
     }
-    // With usual limits a part's head has its own.
+    // The usual limits: 64 fields, 20 KiB each, 64 KiB in all; a part's head has its own.
+    let usual = FormLimits::default();
+    for (fields, bytes, expected) in [
+        (1, 20 * 1024, "OK"),
+        (1, 20 * 1024 + 1, LARGE),
+        (64, 0, "OK"),
+        (65, 0, LARGE),
+        (3, 20 * 1024, "OK"),
+        (4, 20 * 1024, LARGE),
+    ] {
+        let value = vec![b'x'; bytes];
+        let body: Vec<u8> =
+            (0..fields).flat_map(|n| part(&format!("f{n}"), None, &value)).collect();
+        let answer = decoded(usual, &[&body[..], &file, &end].concat(), &[1460]);
+        assert_eq!(code(answer), expected, "{fields} of {bytes}");
+    }
     let endless = [b"--xyz\r\nContent-Disposition: ", &[b'a'; 5000][..]].concat();
     assert_eq!(code(decoded(FormLimits::default(), &endless, &[100])), BAD);
     assert_eq!(code(FormDecoder::new(b"text/plain", limits).map(drop)), BAD);
