@@ -489,6 +489,11 @@ fn a_body_is_read_or_refused_by_code() {
             [&key[..], &file, &part("x", None, &[b'x'; 1000]), &end].concat(),
             LARGE,
         ),
+        (
+            "what nobody looks at",
+            [&key[..], &file, &key, b"--xyz\r\n\r\nx\r\n", &end].concat(),
+            "OK",
+        ),
         ("file first", [&file[..], &key, &end].concat(), "OK"),
         ("no file", [&key[..], &end].concat(), "IncorrectNumberOfFilesInPostRequest"),
         ("nothing", Vec::new(), BAD),
