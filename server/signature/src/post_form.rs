@@ -21,7 +21,7 @@ pub use fields::Fields;
 pub use policy::{LengthRange, PostPolicy};
 pub use sign::{sign_form, sign_form_v2};
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use jiff::Timestamp;
 
@@ -43,7 +43,9 @@ pub(crate) const V2_KEY: &str = "awsaccesskeyid";
 pub(crate) const V2_SIGNATURE: &str = "signature";
 
 /// A form's signature as sent: nothing of it is proven.
-#[derive(Clone, Debug)]
+///
+/// Its `Debug` shows who and how only: the policy may hold a token.
+#[derive(Clone)]
 pub struct FormClaim {
     access_key_id: AccessKeyId,
     session_token: Option<SecretKey>,
@@ -194,6 +196,15 @@ impl FormClaim {
             scheme: self.scheme(),
             policy: PostPolicy::parse(&self.policy)?,
         })
+    }
+}
+
+impl fmt::Debug for FormClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FormClaim")
+            .field("access_key_id", &self.access_key_id)
+            .field("scheme", &self.scheme())
+            .finish_non_exhaustive()
     }
 }
 

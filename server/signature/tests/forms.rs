@@ -268,6 +268,37 @@ fn a_bent_form_is_refused_by_code() {
 }
 
 #[test]
+fn a_forms_session_token_is_covered_by_its_policy() {
+    let credentials = Credentials {
+        session_token: Some(SecretKey::new("canary-token".to_owned())),
+        ..credentials()
+    };
+    let signer = Signer { credentials: &credentials, region: "us-east-1", service: "s3" };
+    let bucket = r#"{"bucket":"photos"}"#;
+    let (mut v4, mut v2) = (Fields::default(), Fields::default());
+    sign_form(&signer, &mut v4, |made| policy_of(made, &[bucket]), now()).unwrap();
+    let own = fields(&[("x-amz-security-token", "canary-token")]);
+    sign_form_v2(&credentials, &mut v2, |_| policy_of(&own, &[bucket])).unwrap();
+    for made in [v4, v2] {
+        let claimed = claim(&made).unwrap().unwrap();
+        assert_eq!(claimed.session_token(), Some("canary-token"));
+        assert_eq!(claimed.access_key_id().as_str(), "id");
+        let scheme = claimed.scheme();
+        let shown = format!("{claimed:?}");
+        assert_eq!(shown, format!("FormClaim {{ access_key_id: \"id\", scheme: {scheme:?}, .. }}"));
+        let secret = Some(&credentials.secret_key);
+        let verified = claimed.verify(secret, &EXPECTED, &SigningKeyCache::default()).unwrap();
+        assert!(!format!("{verified:?}").contains("canary"), "{verified:?}");
+        assert_eq!((verified.access_key_id().as_str(), verified.scheme()), ("id", scheme));
+        assert!(allowed(&made, "photos", secret, now()).is_ok());
+        let bent = with(&made, "x-amz-security-token", Some("another"));
+        assert_eq!(code(allowed(&bent, "photos", secret, now())), "AccessDenied");
+    }
+    let plain = signed(false, &[("key", "k")], &[bucket]);
+    assert_eq!(claim(&plain).unwrap().unwrap().session_token(), None);
+}
+
+#[test]
 fn a_form_without_any_of_it_is_nobodys() {
     assert!(claim(&fields(&[("key", "k")])).unwrap().is_none());
     assert_eq!(code(claim(&fields(&[("policy", "e30=")]))), "InvalidArgument");
@@ -458,6 +489,11 @@ fn a_body_is_read_or_refused_by_code() {
             [&key[..], &file, &part("x", None, &[b'x'; 1000]), &end].concat(),
             LARGE,
         ),
+        (
+            "what nobody looks at",
+            [&key[..], &file, &key, b"--xyz\r\n\r\nx\r\n", &end].concat(),
+            "OK",
+        ),
         ("file first", [&file[..], &key, &end].concat(), "OK"),
         ("no file", [&key[..], &end].concat(), "IncorrectNumberOfFilesInPostRequest"),
         ("nothing", Vec::new(), BAD),
@@ -495,7 +531,22 @@ fn a_body_is_read_or_refused_by_code() {
             assert_eq!(code(decoded(limits, &body, pieces)), expected, "{what} {pieces:?}");
         }
     }
-    // With usual limits a part's head has its own.
+    // The usual limits: 64 fields, 20 KiB each, 64 KiB in all; a part's head has its own.
+    let usual = FormLimits::default();
+    for (fields, bytes, expected) in [
+        (1, 20 * 1024, "OK"),
+        (1, 20 * 1024 + 1, LARGE),
+        (64, 0, "OK"),
+        (65, 0, LARGE),
+        (3, 20 * 1024, "OK"),
+        (4, 20 * 1024, LARGE),
+    ] {
+        let value = vec![b'x'; bytes];
+        let body: Vec<u8> =
+            (0..fields).flat_map(|n| part(&format!("f{n}"), None, &value)).collect();
+        let answer = decoded(usual, &[&body[..], &file, &end].concat(), &[1460]);
+        assert_eq!(code(answer), expected, "{fields} of {bytes}");
+    }
     let endless = [b"--xyz\r\nContent-Disposition: ", &[b'a'; 5000][..]].concat();
     assert_eq!(code(decoded(FormLimits::default(), &endless, &[100])), BAD);
     assert_eq!(code(FormDecoder::new(b"text/plain", limits).map(drop)), BAD);

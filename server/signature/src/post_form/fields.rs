@@ -80,6 +80,7 @@ mod tests {
     #[test]
     fn a_field_is_found_in_any_case_and_there_once() {
         let mut fields = Fields::default();
+        assert!(fields.is_empty());
         fields.push("Content-Type", "text/plain").unwrap();
         assert_eq!(fields.get("content-type"), Some("text/plain"));
         assert_eq!(fields.push("content-TYPE", "x").unwrap_err().code(), "InvalidArgument");

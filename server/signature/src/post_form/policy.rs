@@ -11,7 +11,7 @@ use serde::{
 
 use crate::Refusal;
 
-use super::{Fields, POLICY, SIGNATURE, V2_KEY, V2_SIGNATURE};
+use super::{Fields, POLICY, SIGNATURE, TOKEN, V2_KEY, V2_SIGNATURE};
 
 /// The lengths in bytes that a form's file may have.
 pub type LengthRange = RangeInclusive<u64>;
@@ -31,7 +31,7 @@ pub struct PostPolicy {
 struct Expiration(Timestamp);
 
 /// One condition; field names in lower case, without `$`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Condition {
     Equals { field: String, value: String },
     StartsWith { field: String, prefix: String },
@@ -129,6 +129,11 @@ fn is_exempt(name: &str) -> bool {
         || name.starts_with("x-ignore-")
 }
 
+/// A condition's value as a refusal tells it: who reads a refusal needs no token.
+fn shown<'a>(field: &str, value: &'a str) -> &'a str {
+    if field == TOKEN { "…" } else { value }
+}
+
 /// A list of types meets a condition when each of them does.
 fn starts_with(field: &str, value: &str, prefix: &str) -> bool {
     if field == "content-type" && value.contains(',') && !prefix.contains(',') {
@@ -140,12 +145,20 @@ fn starts_with(field: &str, value: &str, prefix: &str) -> bool {
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Equals { field, value } => write!(f, "[eq, ${field}, {value}]"),
-            Self::StartsWith { field, prefix } => write!(f, "[starts-with, ${field}, {prefix}]"),
+            Self::Equals { field, value } => write!(f, "[eq, ${field}, {}]", shown(field, value)),
+            Self::StartsWith { field, prefix } => {
+                write!(f, "[starts-with, ${field}, {}]", shown(field, prefix))
+            }
             Self::Length(range) => {
                 write!(f, "[content-length-range, {}, {}]", range.start(), range.end())
             }
         }
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
