@@ -1,5 +1,6 @@
 //! The policy evaluator against a second one, written apart from it, and against foreign ones.
 
+mod foreign;
 mod generate;
 mod naive;
 

@@ -10,25 +10,25 @@ use serde_json::{Map, Value};
 
 /// A question.
 #[derive(Clone, Debug)]
-pub struct Question {
-    pub kind: &'static str,
-    pub name: String,
-    pub arn: String,
-    pub parent: Option<(String, String)>,
-    pub action: String,
-    pub resource: String,
-    pub context: Vec<(String, Vec<String>)>,
+pub(crate) struct Question {
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    pub(crate) parent: Option<(String, String)>,
+    pub(crate) action: String,
+    pub(crate) resource: String,
+    pub(crate) context: Vec<(String, Vec<String>)>,
 }
 
 /// All documents that have a say.
 #[derive(Clone, Debug, Default)]
-pub struct Documents {
-    pub identity: Vec<Value>,
-    pub groups: Vec<Value>,
-    pub session: Option<Vec<Value>>,
-    pub boundary: Option<Value>,
-    pub limits: Vec<Value>,
-    pub bucket: Option<Value>,
+pub(crate) struct Documents {
+    pub(crate) identity: Vec<Value>,
+    pub(crate) groups: Vec<Value>,
+    pub(crate) session: Option<Vec<Value>>,
+    pub(crate) boundary: Option<Value>,
+    pub(crate) limits: Vec<Value>,
+    pub(crate) bucket: Option<Value>,
 }
 
 /// How a statement names the caller.
@@ -40,7 +40,7 @@ enum Named {
 }
 
 /// `Allow`, `Deny` or `DefaultDeny`.
-pub fn decide(documents: &Documents, question: &Question) -> &'static str {
+pub(crate) fn decide(documents: &Documents, question: &Question) -> &'static str {
     let anonymous = question.kind == "Anonymous";
     let mut own: Vec<&Value> = Vec::new();
     if !anonymous {
