@@ -3,6 +3,7 @@
 //! It knows AWS's accounts and keys, so questions are put in those: users have an account, keys that only S3 knows in some
 //! actions become global ones of the same type. What it decides otherwise is in `iam_simulate/differences.md`, each with a reason.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -18,11 +19,12 @@ use crate::naive::{Documents, Question};
 const QUESTIONS: usize = 20_000;
 
 /// What stands here stands there.
-const ABROAD: [(&str, &str); 14] = [
+const ABROAD: [(&str, &str); 15] = [
     ("arn:aws:iam:::", "arn:aws:iam::123456789012:"),
-    ("arn:aws:s3:::bb", "arn:aws:s3:::bucket-b2"),
+    ("arn:aws:s3:::bb", "arn:aws:s3:::second-b"),
     ("arn:aws:s3:::b", "arn:aws:s3:::bucket-b"),
     ("arn:aws:s3:::c", "arn:aws:s3:::bucket-c"),
+    ("*:List*", "s3:List*"),
     ("aws:groups", "aws:PrincipalOrgPaths"),
     ("AWS:GROUPS", "AWS:PRINCIPALORGPATHS"),
     ("s3:prefix", "aws:UserAgent"),
@@ -76,19 +78,19 @@ fn iam_simulate_decides_the_same_but_for_what_is_listed() {
     assert!(output.status.success());
     let answers = String::from_utf8(output.stdout).unwrap();
     assert_eq!(answers.lines().count(), asked.len());
-    let (mut same, mut listed, mut unexplained) = (0, 0, Vec::new());
+    let (mut same, mut listed, mut unexplained) = (0, BTreeMap::<_, usize>::new(), Vec::new());
     for (answer, (seed, documents, question)) in answers.lines().zip(&asked) {
         let found = crate::ours(documents, question);
         if found == answer {
             same += 1;
-        } else if difference(documents, question).is_some() {
-            listed += 1;
+        } else if let Some(reason) = difference(documents, question) {
+            *listed.entry(reason).or_default() += 1;
         } else {
             unexplained.push((seed, found, answer, documents, question));
         }
     }
     println!(
-        "{same} decided alike, {listed} by a listed difference, {} unexplained",
+        "{same} decided alike, {listed:?} by listed differences, {} unexplained",
         unexplained.len()
     );
     for (seed, found, answer, documents, question) in unexplained.iter().take(8) {
@@ -111,7 +113,13 @@ fn abroad(documents: Documents, question: Question) -> Option<(Documents, Questi
     {
         return None;
     }
-    if question.resource == "*" || question.resource.contains(":kms:") {
+    // It checks that action and resource go together, and takes a wildcard in the question for a pattern.
+    let fits = match question.action.as_str() {
+        "s3:ListAllMyBuckets" => false,
+        "s3:ListBucket" => !question.resource.contains('/'),
+        _ => question.resource.contains('/'),
+    };
+    if !fits || question.resource.contains('*') || question.resource.contains(":kms:") {
         return None;
     }
     if let Some(bucket) = &mut bucket {
@@ -195,7 +203,97 @@ fn one_or_many(key: &str, values: &[String]) -> Value {
     }
 }
 
-/// Why it may decide otherwise there; the list is `iam_simulate/differences.md`.
-fn difference(_documents: &Documents, _question: &Question) -> Option<&'static str> {
-    None
+/// Why it may decide otherwise there; the reasons are in `iam_simulate/differences.md`.
+fn difference(documents: &Documents, question: &Question) -> Option<&'static str> {
+    let all = documents.identity.iter().chain(&documents.boundary).chain(&documents.bucket);
+    if all
+        .clone()
+        .any(|document| document["Version"] != "2012-10-17" && document.to_string().contains("${"))
+    {
+        return Some("a variable in the older language");
+    }
+    all.flat_map(statements).find_map(|statement| {
+        if is_unresolved(&statement.to_string(), question) {
+            return Some("a variable without value");
+        }
+        let empty = |(key, values): &(String, Vec<String>)| {
+            *values == [""] && statement.to_string().contains(&format!("${{{key}, "))
+        };
+        if question.context.iter().any(empty) {
+            return Some("an empty value where a variable has a default");
+        }
+        if statement["NotPrincipal"].to_string().contains(":root\"")
+            || statement["NotPrincipal"].to_string().contains("\"123456789012\"")
+        {
+            return Some("an account that is left out");
+        }
+        let conditions = statement["Condition"].as_object()?;
+        conditions.iter().find_map(|(operator, keys)| {
+            keys.as_object()?
+                .iter()
+                .find_map(|(key, wanted)| unlike(operator, key, wanted, question))
+        })
+    })
+}
+
+fn statements(document: &Value) -> Vec<Value> {
+    match &document["Statement"] {
+        Value::Array(statements) => statements.clone(),
+        single => vec![single.clone()],
+    }
+}
+
+fn is_unresolved(text: &str, question: &Question) -> bool {
+    text.match_indices("${").any(|(at, _)| {
+        let rest = &text[at + 2..];
+        let inside = &rest[..rest.find('}').unwrap_or_default()];
+        inside.contains(':')
+            && !inside.contains(',')
+            && (values(inside, question).len() != 1 || can_be_many(inside))
+    })
+}
+
+fn can_be_many(key: &str) -> bool {
+    ["aws:PrincipalOrgPaths", "aws:CalledVia"].iter().any(|many| many.eq_ignore_ascii_case(key))
+}
+
+fn values<'q>(key: &str, question: &'q Question) -> &'q [String] {
+    let found = question.context.iter().find(|(known, _)| known.eq_ignore_ascii_case(key));
+    found.map_or(&[], |(_, values)| values)
+}
+
+fn unlike(operator: &str, key: &str, wanted: &Value, question: &Question) -> Option<&'static str> {
+    let found = values(key, question);
+    let is_date =
+        |value: &String| value.parse::<jiff::Timestamp>().is_ok() || value.parse::<i64>().is_ok();
+    let many = can_be_many(key);
+    if operator != "Null"
+        && !operator.contains(':')
+        && (found.len() > 1 || many && !found.is_empty())
+    {
+        Some("several values without a quantifier")
+    } else if operator.starts_with("ForAnyValue:")
+        && operator.ends_with("IfExists")
+        && found.is_empty()
+    {
+        Some("ForAnyValue with IfExists of an absent key")
+    } else if operator.contains("IpAddress")
+        && found.iter().any(|value| value.parse::<std::net::IpAddr>().is_err())
+    {
+        Some("an address that is none")
+    } else if operator.contains("IpAddress") && wanted.to_string().contains("/0\"") {
+        Some("a range of all addresses")
+    } else if operator.contains("Arn") && found.iter().any(|value| value.split(':').count() < 6) {
+        Some("an ARN that is none")
+    } else if operator.contains("Arn") && wanted.to_string().contains("\"*\"") {
+        Some("an ARN that is only a wildcard")
+    } else if operator.contains("Numeric")
+        && found.iter().any(|value| value.parse::<f64>().is_err())
+    {
+        Some("a number that is none")
+    } else if operator.contains("Date") && !found.iter().all(is_date) {
+        Some("a date that is none")
+    } else {
+        None
+    }
 }
