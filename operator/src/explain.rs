@@ -263,16 +263,15 @@ fn compiled(
     document: &RawValue,
 ) -> Result<Policy, String> {
     let text = document.get();
-    let found = match kept.get(text) {
-        Some(found) => found.clone(),
-        None => {
-            let made = Policy::parse(kind, text.as_bytes()).map_err(|errors| errors.to_string());
-            if kept.len() >= KEPT {
-                kept.clear();
-            }
-            kept.insert(text.into(), made.clone());
-            made
+    let found = if let Some(found) = kept.get(text) {
+        found.clone()
+    } else {
+        let made = Policy::parse(kind, text.as_bytes()).map_err(|errors| errors.to_string());
+        if kept.len() >= KEPT {
+            kept.clear();
         }
+        kept.insert(text.into(), made.clone());
+        made
     };
     found.map_err(|error| format!("policy `{name}`: {error}"))
 }

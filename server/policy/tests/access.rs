@@ -1,5 +1,7 @@
 //! Is a bucket policy public? Source: AWS S3 user guide, "The meaning of 'public'".
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helpers fail the test")]
+
 use coffer_policy::access::{To, public};
 use coffer_policy::{Access, Action, Kind, Policy};
 use serde_json::{Value, json};
