@@ -332,7 +332,7 @@ fn compare(
         }
         "StringLike" => matches(&substituted(wanted, variables, true, ask)?, &chars(value)),
         "ArnEquals" | "ArnLike" => return arn(value, wanted, variables, ask),
-        "NumericEquals" => numbers.is_some_and(|(a, b)| a == b),
+        "NumericEquals" => numbers.is_some_and(|(a, b)| a.total_cmp(&b).is_eq()),
         "NumericLessThan" => numbers.is_some_and(|(a, b)| a < b),
         "NumericLessThanEquals" => numbers.is_some_and(|(a, b)| a <= b),
         "NumericGreaterThan" => numbers.is_some_and(|(a, b)| a > b),
