@@ -149,10 +149,10 @@ const PRINCIPALS: [&str; 9] = [
     "arn:aws:iam::123456789012:root",
 ];
 
-pub struct Generator(pub StdRng);
+pub(crate) struct Generator(pub(crate) StdRng);
 
 impl Generator {
-    pub fn question(&mut self) -> Question {
+    pub(crate) fn question(&mut self) -> Question {
         let (kind, name, arn, parent) = match self.0.random_range(0..8) {
             0 => ("Anonymous", "", "", false),
             1 => ("Account", "root", "arn:aws:iam:::root", false),
@@ -186,7 +186,7 @@ impl Generator {
         }
     }
 
-    pub fn documents(&mut self) -> Documents {
+    pub(crate) fn documents(&mut self) -> Documents {
         let mut some = |chance, most, principals| -> Vec<Value> {
             if !self.0.random_bool(chance) {
                 return Vec::new();
@@ -216,6 +216,16 @@ impl Generator {
         let statement = match statements.as_slice() {
             [one] if self.0.random_bool(0.3) => one.clone(),
             _ => Value::Array(statements),
+        };
+        // A variable alone is an ARN only where variables are known.
+        let statement = match document.get("Version") {
+            Some(version) if version == "2012-10-17" => statement,
+            _ => {
+                let text = statement
+                    .to_string()
+                    .replace("\"${aws:PrincipalArn}\"", "\"arn:aws:iam:::user/bob:x\"");
+                serde_json::from_str(&text).unwrap()
+            }
         };
         document.insert("Statement".to_owned(), statement);
         Value::Object(document)

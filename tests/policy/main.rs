@@ -1,5 +1,15 @@
 //! The policy evaluator against a second one, written apart from it, and against foreign ones.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "a test's helpers fail the test"
+)]
+
+mod foreign;
 mod generate;
 mod naive;
 

@@ -6,42 +6,42 @@
 
 use std::net::IpAddr;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-/// A question.
+/// A ask.
 #[derive(Clone, Debug)]
-pub struct Question {
-    pub kind: &'static str,
-    pub name: String,
-    pub arn: String,
-    pub parent: Option<(String, String)>,
-    pub action: String,
-    pub resource: String,
-    pub context: Vec<(String, Vec<String>)>,
+pub(crate) struct Question {
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    pub(crate) parent: Option<(String, String)>,
+    pub(crate) action: String,
+    pub(crate) resource: String,
+    pub(crate) context: Vec<(String, Vec<String>)>,
 }
 
 /// All documents that have a say.
 #[derive(Clone, Debug, Default)]
-pub struct Documents {
-    pub identity: Vec<Value>,
-    pub groups: Vec<Value>,
-    pub session: Option<Vec<Value>>,
-    pub boundary: Option<Value>,
-    pub limits: Vec<Value>,
-    pub bucket: Option<Value>,
+pub(crate) struct Documents {
+    pub(crate) identity: Vec<Value>,
+    pub(crate) groups: Vec<Value>,
+    pub(crate) session: Option<Vec<Value>>,
+    pub(crate) boundary: Option<Value>,
+    pub(crate) limits: Vec<Value>,
+    pub(crate) bucket: Option<Value>,
 }
 
-/// How a statement names the caller.
+/// How a statement names the caller: itself, the role or user behind it, or only its account.
 #[derive(Clone, Copy, PartialEq)]
 enum Named {
     Itself,
-    RoleOrUserBehindIt,
-    AccountOnly,
+    Behind,
+    Account,
 }
 
 /// `Allow`, `Deny` or `DefaultDeny`.
-pub fn decide(documents: &Documents, question: &Question) -> &'static str {
-    let anonymous = question.kind == "Anonymous";
+pub(crate) fn decide(documents: &Documents, ask: &Question) -> &'static str {
+    let anonymous = ask.kind == "Anonymous";
     let mut own: Vec<&Value> = Vec::new();
     if !anonymous {
         own.extend(&documents.identity);
@@ -60,31 +60,31 @@ pub fn decide(documents: &Documents, question: &Question) -> &'static str {
         .chain(&documents.limits)
         .chain(&documents.bucket);
     for document in everything {
-        if !applying(document, "Deny", question).is_empty() {
+        if !applying(document, "Deny", ask).is_empty() {
             return "Deny";
         }
     }
 
-    let allows = |document: &Value| !applying(document, "Allow", question).is_empty();
+    let allows = |document: &Value| !applying(document, "Allow", ask).is_empty();
     let inside_boundary = boundary.iter().all(|document| allows(document));
     let inside_session =
         session.is_none_or(|session| session.iter().any(|document| allows(document)));
     let inside_limits = documents.limits.iter().all(allows);
-    let identity_allows = question.kind == "Account" || own.iter().any(|document| allows(document));
+    let identity_allows = ask.kind == "Account" || own.iter().any(|document| allows(document));
     let bucket_allows: Vec<Named> =
-        documents.bucket.iter().flat_map(|bucket| applying(bucket, "Allow", question)).collect();
+        documents.bucket.iter().flat_map(|bucket| applying(bucket, "Allow", ask)).collect();
 
     let by_identity = identity_allows && inside_boundary && inside_session;
     let by_bucket = bucket_allows.iter().any(|named| match named {
-        Named::AccountOnly => false,
-        Named::RoleOrUserBehindIt => inside_boundary && inside_session,
-        Named::Itself => anonymous || question.kind == "AssumedRole" || inside_session,
+        Named::Account => false,
+        Named::Behind => inside_boundary && inside_session,
+        Named::Itself => anonymous || ask.kind == "AssumedRole" || inside_session,
     });
     if inside_limits && (by_identity || by_bucket) { "Allow" } else { "DefaultDeny" }
 }
 
 /// The statements of this effect that apply, by how they name the caller.
-fn applying(document: &Value, effect: &str, question: &Question) -> Vec<Named> {
+fn applying(document: &Value, effect: &str, ask: &Question) -> Vec<Named> {
     let variables = document["Version"] == "2012-10-17";
     let statements = match &document["Statement"] {
         Value::Array(statements) => statements.clone(),
@@ -93,17 +93,17 @@ fn applying(document: &Value, effect: &str, question: &Question) -> Vec<Named> {
     statements
         .iter()
         .filter(|statement| statement["Effect"] == effect)
-        .filter_map(|statement| applies(statement, effect, variables, question))
+        .filter_map(|statement| applies(statement, effect, variables, ask))
         .collect()
 }
 
-fn applies(statement: &Value, effect: &str, variables: bool, question: &Question) -> Option<Named> {
+fn applies(statement: &Value, effect: &str, variables: bool, ask: &Question) -> Option<Named> {
     let named = if let Some(principal) = statement.get("Principal") {
-        names(principal, question)?
+        names(principal, ask)?
     } else if let Some(principal) = statement.get("NotPrincipal") {
-        match names(principal, question) {
-            Some(Named::Itself | Named::RoleOrUserBehindIt) => return None,
-            Some(Named::AccountOnly) | None => Named::Itself,
+        match names(principal, ask) {
+            Some(Named::Itself | Named::Behind) => return None,
+            Some(Named::Account) | None => Named::Itself,
         }
     } else {
         Named::Itself
@@ -112,7 +112,7 @@ fn applies(statement: &Value, effect: &str, variables: bool, question: &Question
         texts(list).iter().any(|pattern| {
             matches(
                 &tokens(&pattern.to_lowercase(), true),
-                &question.action.to_lowercase().chars().collect::<Vec<_>>(),
+                &ask.action.to_lowercase().chars().collect::<Vec<_>>(),
             )
         })
     };
@@ -122,25 +122,21 @@ fn applies(statement: &Value, effect: &str, variables: bool, question: &Question
         (None, None) => false,
     };
     let resource = match (statement.get("Resource"), statement.get("NotResource")) {
-        (Some(list), _) => texts(list)
-            .iter()
-            .any(|pattern| resource_named(pattern, variables, question) == Some(true)),
-        (None, Some(list)) => texts(list).iter().fold(true, |fits, pattern| {
-            fits && match resource_named(pattern, variables, question) {
-                Some(named) => !named,
-                None => effect == "Deny",
-            }
+        (Some(list), _) => {
+            texts(list).iter().any(|pattern| resource_named(pattern, variables, ask) == Some(true))
+        }
+        (None, Some(list)) => texts(list).iter().all(|pattern| {
+            resource_named(pattern, variables, ask).map_or(effect == "Deny", |named| !named)
         }),
         // Without a resource: actions on the tenant as a whole.
         (None, None) => true,
     };
-    let no_conditions = Map::new();
-    let conditions =
-        statement.get("Condition").and_then(Value::as_object).unwrap_or(&no_conditions);
-    let fulfilled = conditions.iter().all(|(operator, keys)| {
-        keys.as_object().unwrap().iter().all(|(key, values)| {
-            condition(operator, key, &texts(values), effect, variables, question)
-        })
+    let conditions = statement.get("Condition").and_then(Value::as_object).cloned();
+    let fulfilled = conditions.unwrap_or_default().iter().all(|(operator, keys)| {
+        keys.as_object()
+            .unwrap()
+            .iter()
+            .all(|(key, values)| condition(operator, key, &texts(values), effect, variables, ask))
     });
     (action && resource && fulfilled).then_some(named)
 }
@@ -153,9 +149,9 @@ fn texts(value: &Value) -> Vec<String> {
     }
 }
 
-fn names(principal: &Value, question: &Question) -> Option<Named> {
-    let anonymous = question.kind == "Anonymous";
-    let account = question.arn.split(':').nth(4);
+fn names(principal: &Value, ask: &Question) -> Option<Named> {
+    let anonymous = ask.kind == "Anonymous";
+    let account = ask.arn.split(':').nth(4);
     let list = if principal == "*" { vec!["*".to_owned()] } else { texts(&principal["AWS"]) };
     let mut found = Vec::new();
     for text in list {
@@ -165,32 +161,22 @@ fn names(principal: &Value, question: &Question) -> Option<Named> {
             (text.len() == 12 && text.chars().all(|c| c.is_ascii_digit())).then(|| text.clone())
         });
         if text == "*" {
-            found.push(if question.kind == "AssumedRole" {
-                Named::RoleOrUserBehindIt
-            } else {
-                Named::Itself
-            });
+            found.push(if ask.kind == "AssumedRole" { Named::Behind } else { Named::Itself });
         } else if anonymous {
             // Only `*` is for those who didn't sign.
         } else if let Some(id) = id {
             if account == Some(id.as_str()) {
-                found.push(if question.kind == "Account" {
-                    Named::Itself
-                } else {
-                    Named::AccountOnly
-                });
+                found.push(if ask.kind == "Account" { Named::Itself } else { Named::Account });
             }
-        } else if text == question.arn || (question.kind == "User" && text == question.name) {
+        } else if text == ask.arn || (ask.kind == "User" && text == ask.name) {
             found.push(Named::Itself);
-        } else if question.parent.as_ref().is_some_and(|(name, arn)| text == *name || text == *arn)
-            || role_of_session(&question.arn).is_some_and(|role| role == text)
+        } else if ask.parent.as_ref().is_some_and(|(name, arn)| text == *name || text == *arn)
+            || role_of_session(&ask.arn).is_some_and(|role| role == text)
         {
-            found.push(Named::RoleOrUserBehindIt);
+            found.push(Named::Behind);
         }
     }
-    [Named::Itself, Named::RoleOrUserBehindIt, Named::AccountOnly]
-        .into_iter()
-        .find(|named| found.contains(named))
+    [Named::Itself, Named::Behind, Named::Account].into_iter().find(|named| found.contains(named))
 }
 
 /// `arn:aws:sts::1:assumed-role/R/S` is a session of `arn:aws:iam::1:role/R`.
@@ -200,20 +186,19 @@ fn role_of_session(arn: &str) -> Option<String> {
     Some(format!("arn:aws:iam::{}:role/{role}", parts[4]))
 }
 
-/// Whether the pattern names what the question is about; `None` if a variable in it has no value.
-fn resource_named(pattern: &str, variables: bool, question: &Question) -> Option<bool> {
+/// Whether the pattern names what is asked about; `None` if a variable in it has no value.
+fn resource_named(pattern: &str, variables: bool, ask: &Question) -> Option<bool> {
     if pattern == "*" {
         return Some(true);
     }
-    let pattern = substituted(pattern, variables, true, question)?;
-    let service = question.action.split(':').next().unwrap().to_lowercase();
-    let resource = match service.as_str() {
+    let pattern = substituted(pattern, variables, true, ask)?;
+    let (service, _) = ask.action.split_once(':').unwrap();
+    let all = ask.action == "s3:ListAllMyBuckets" || ask.resource == "*";
+    let resource = match service {
         "admin" | "sts" => "*",
         // Listing all buckets is about all buckets.
-        "s3" if question.action == "s3:ListAllMyBuckets" || question.resource == "*" => {
-            "arn:aws:s3:::*"
-        }
-        _ => &question.resource,
+        "s3" if all => "arn:aws:s3:::*",
+        _ => &ask.resource,
     };
     Some(matches(&pattern, &resource.chars().collect::<Vec<_>>()))
 }
@@ -226,27 +211,22 @@ enum Token {
     Char(char),
 }
 
-fn tokens(text: &str, wildcards: bool) -> Vec<Token> {
+fn tokens(text: &str, wild: bool) -> Vec<Token> {
     text.chars()
         .map(|c| match c {
-            '*' if wildcards => Token::Run,
-            '?' if wildcards => Token::One,
+            '*' if wild => Token::Run,
+            '?' if wild => Token::One,
             c => Token::Char(c),
         })
         .collect()
 }
 
 /// With the variables' values in it; `None` if one has none.
-fn substituted(
-    text: &str,
-    variables: bool,
-    wildcards: bool,
-    question: &Question,
-) -> Option<Vec<Token>> {
+fn substituted(text: &str, variables: bool, wild: bool, ask: &Question) -> Option<Vec<Token>> {
     let mut out = Vec::new();
     let mut rest = text;
     while variables && let Some(start) = rest.find("${") {
-        out.extend(tokens(&rest[..start], wildcards));
+        out.extend(tokens(&rest[..start], wild));
         let end = start + rest[start..].find('}').unwrap();
         let inside = &rest[start + 2..end];
         let (key, default) = match inside.split_once(',') {
@@ -255,7 +235,7 @@ fn substituted(
         };
         let value = match key {
             "*" | "?" | "$" => Some(key.to_owned()),
-            key => match values(key, question).as_slice() {
+            key => match values(key, ask).as_slice() {
                 [value] => Some(value.clone()),
                 _ => default,
             },
@@ -263,7 +243,7 @@ fn substituted(
         out.extend(tokens(&value?, false));
         rest = &rest[end + 1..];
     }
-    out.extend(tokens(rest, wildcards));
+    out.extend(tokens(rest, wild));
     Some(out)
 }
 
@@ -279,8 +259,8 @@ fn matches(pattern: &[Token], text: &[char]) -> bool {
     }
 }
 
-fn values(key: &str, question: &Question) -> Vec<String> {
-    let found = question.context.iter().find(|(known, _)| known.eq_ignore_ascii_case(key));
+fn values(key: &str, ask: &Question) -> Vec<String> {
+    let found = ask.context.iter().find(|(known, _)| known.eq_ignore_ascii_case(key));
     found.map(|(_, values)| values.clone()).unwrap_or_default()
 }
 
@@ -290,9 +270,9 @@ fn condition(
     wanted: &[String],
     effect: &str,
     variables: bool,
-    question: &Question,
+    ask: &Question,
 ) -> bool {
-    let found = values(key, question);
+    let found = values(key, ask);
     if operator == "Null" {
         return wanted.iter().any(|wanted| (wanted == "true") == found.is_empty());
     }
@@ -309,7 +289,7 @@ fn condition(
     let fulfils = |value: &String| {
         let mut unresolved = false;
         for wanted in wanted {
-            match compare(&positive, value, wanted, variables, question) {
+            match compare(&positive, value, wanted, variables, ask) {
                 Some(true) => return !negated,
                 Some(false) => {}
                 None => unresolved = true,
@@ -332,27 +312,27 @@ fn compare(
     value: &str,
     wanted: &str,
     variables: bool,
-    question: &Question,
+    ask: &Question,
 ) -> Option<bool> {
     let chars = |text: &str| text.chars().collect::<Vec<_>>();
     let numbers = value.parse::<f64>().ok().zip(wanted.parse::<f64>().ok());
     let dates = date(value).zip(date(wanted));
     let answer = match operator {
-        "StringEquals" => matches(&substituted(wanted, variables, false, question)?, &chars(value)),
+        "StringEquals" => matches(&substituted(wanted, variables, false, ask)?, &chars(value)),
         "StringEqualsIgnoreCase" => {
-            let wanted = substituted(wanted, variables, false, question)?;
-            let lower: String = wanted
-                .iter()
-                .map(|token| match token {
-                    Token::Char(c) => *c,
-                    Token::Run | Token::One => unreachable!(),
-                })
-                .collect();
-            lower.to_lowercase() == value.to_lowercase()
+            let lower = |token| {
+                if let Token::Char(c) = token {
+                    c.to_lowercase().to_string()
+                } else {
+                    String::new()
+                }
+            };
+            let wanted = substituted(wanted, variables, false, ask)?;
+            wanted.into_iter().map(lower).collect::<String>() == value.to_lowercase()
         }
-        "StringLike" => matches(&substituted(wanted, variables, true, question)?, &chars(value)),
-        "ArnEquals" | "ArnLike" => return arn(value, wanted, variables, question),
-        "NumericEquals" => numbers.is_some_and(|(a, b)| a == b),
+        "StringLike" => matches(&substituted(wanted, variables, true, ask)?, &chars(value)),
+        "ArnEquals" | "ArnLike" => return arn(value, wanted, variables, ask),
+        "NumericEquals" => numbers.is_some_and(|(a, b)| a.total_cmp(&b).is_eq()),
         "NumericLessThan" => numbers.is_some_and(|(a, b)| a < b),
         "NumericLessThanEquals" => numbers.is_some_and(|(a, b)| a <= b),
         "NumericGreaterThan" => numbers.is_some_and(|(a, b)| a > b),
@@ -371,8 +351,7 @@ fn compare(
 }
 
 /// Each of the six parts is compared by itself.
-fn arn(value: &str, wanted: &str, variables: bool, question: &Question) -> Option<bool> {
-    let colon = |token: &Token| *token == Token::Char(':');
+fn arn(value: &str, wanted: &str, variables: bool, ask: &Question) -> Option<bool> {
     let value: Vec<Vec<char>> = value.splitn(6, ':').map(|part| part.chars().collect()).collect();
     let is_arn = value.len() == 6;
     if wanted == "*" {
@@ -380,7 +359,7 @@ fn arn(value: &str, wanted: &str, variables: bool, question: &Question) -> Optio
     }
     if wanted.starts_with("${") && wanted.find('}') == Some(wanted.len() - 1) {
         let whole: Vec<char> = value.join(&':');
-        return Some(matches(&substituted(wanted, variables, true, question)?, &whole) && is_arn);
+        return Some(matches(&substituted(wanted, variables, true, ask)?, &whole) && is_arn);
     }
     // A colon within a value that is put in is no border.
     let mut patterns = Vec::new();
@@ -392,22 +371,17 @@ fn arn(value: &str, wanted: &str, variables: bool, question: &Question) -> Optio
             *c == ':' && !depth
         });
         let (end, _) = end.unwrap();
-        patterns.push(substituted(&rest[..end], variables, true, question));
+        patterns.push(substituted(&rest[..end], variables, true, ask));
         rest = &rest[end + 1..];
     }
-    patterns.push(substituted(rest, variables, true, question));
+    patterns.push(substituted(rest, variables, true, ask));
     let patterns = patterns.into_iter().collect::<Option<Vec<_>>>()?;
-    debug_assert!(
-        patterns[..5].iter().all(|part| part.iter().filter(|token| colon(token)).count() < 2)
-    );
     Some(is_arn && patterns.iter().zip(&value).all(|(pattern, part)| matches(pattern, part)))
 }
 
 fn date(text: &str) -> Option<jiff::Timestamp> {
-    match text.parse::<i64>() {
-        Ok(seconds) => jiff::Timestamp::from_second(seconds).ok(),
-        Err(_) => text.parse().ok(),
-    }
+    let seconds = text.parse().ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    seconds.or_else(|| text.parse().ok())
 }
 
 fn in_range(address: IpAddr, range: &str) -> bool {

@@ -1,5 +1,7 @@
 //! How long a decision takes, how long loading, and the worst that a document can ask for.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helpers fail the test")]
+
 use std::hint::black_box;
 
 use coffer_policy::{
@@ -124,7 +126,7 @@ fn matching(c: &mut Criterion) {
     {
         let matches = wildcard(&pattern).unwrap();
         c.bench_function(&format!("{name} against 1,024 characters"), |b| {
-            b.iter(|| matches(black_box(&text)))
+            b.iter(|| matches(black_box(&text)));
         });
     }
 }

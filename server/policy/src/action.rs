@@ -122,6 +122,9 @@ impl ActionSet {
     /// All actions whose names `pattern` matches: `*` is any run, `?` one character, case doesn't count.
     pub(crate) fn matching(pattern: &str) -> Self {
         let mut set = Self::EMPTY;
+        if !pattern.contains(['*', '?']) {
+            return Action::parse(pattern).into_iter().collect();
+        }
         for action in Action::ALL {
             if wildcard_ignoring_case(pattern, action.name()) {
                 set.insert(*action);
@@ -167,6 +170,17 @@ impl ActionSet {
         set
     }
 
+    /// The actions that are in it while the one before them isn't, or the other way about.
+    pub(crate) fn borders(&self) -> Self {
+        let mut borders = Self::EMPTY;
+        let mut carry = 0;
+        for (border, word) in borders.0.iter_mut().zip(self.0) {
+            *border = word ^ (word << 1 | carry);
+            carry = word >> 63;
+        }
+        borders
+    }
+
     /// All but these.
     pub(crate) fn complement(&self) -> Self {
         Action::ALL.iter().copied().collect::<Self>().without(self)
@@ -210,5 +224,21 @@ mod tests {
         assert!(!gets.contains(Action::AdminGetUser));
         assert!(ActionSet::matching("*:Get*").contains(Action::AdminGetUser));
         assert!(ActionSet::matching("s3:?etObject").contains(Action::S3GetObject));
+        let exact = ActionSet::matching("S3:getobject");
+        assert_eq!(exact.iter().collect::<Vec<_>>(), [Action::S3GetObject]);
+    }
+
+    #[test]
+    fn borders_are_where_membership_changes() {
+        for pattern in ["*", "s3:*", "*:Get*", "*Object*", "admin:ListUsers", "s3:A*"] {
+            let set = ActionSet::matching(pattern);
+            let borders = set.borders();
+            let mut inside = false;
+            for action in Action::ALL {
+                let changes = set.contains(*action) != inside;
+                assert_eq!(borders.contains(*action), changes, "{pattern} {action}");
+                inside = set.contains(*action);
+            }
+        }
     }
 }

@@ -37,7 +37,8 @@ enum Values {
     Numbers(Order, Box<[Number]>),
     Dates(Order, Box<[jiff::Timestamp]>),
     Bools(Box<[bool]>),
-    Bytes(Box<[Box<[u8]>]>),
+    /// Base64.
+    Bytes(Box<[Box<str>]>),
     Addresses(Box<[IpRange]>),
     /// Whether the key is to be absent.
     Absent(Box<[bool]>),
@@ -85,9 +86,9 @@ impl Condition {
                     "true (the key is absent) or false (it is there)",
                 )
             })?),
-            Comparison::Binary => {
-                Values::Bytes(all(texts, |text| parsed(text, value::bytes(text), "base64"))?)
-            }
+            Comparison::Binary => Values::Bytes(all(texts, |text| {
+                parsed(text, value::is_base64(text).then(|| text.as_str().into()), "base64")
+            })?),
             Comparison::Ip => Values::Addresses(all(texts, |text| {
                 parsed(
                     text,
@@ -192,9 +193,7 @@ impl Values {
             Self::Bools(bools) => {
                 value::boolean(value).is_some_and(|value| bools.contains(&value)).into()
             }
-            Self::Bytes(all) => value::bytes(value)
-                .is_some_and(|value| all.iter().any(|bytes| **bytes == *value))
-                .into(),
+            Self::Bytes(all) => all.iter().any(|bytes| **bytes == *value).into(),
             Self::Addresses(ranges) => value
                 .parse::<IpAddr>()
                 .is_ok_and(|address| ranges.iter().any(|range| range.contains(address)))

@@ -1,6 +1,7 @@
 //! JSON text becomes a compiled policy, or all that is wrong with it.
 
 mod statement;
+mod condition;
 
 use crate::document::Document;
 use crate::fault::{Faults, ParseErrors, Problem};

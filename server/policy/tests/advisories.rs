@@ -1,5 +1,7 @@
 //! What broke systems like this one, as far as the language goes; each test bears the id of the advisory.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
 use coffer_policy::{
     Action, Context, ContextKey, Key, Kind, Named, Outcome, Parent, Policies, Policy, Principal,
     PrincipalKind, Request, Resource, decide, limit, wildcard,

@@ -1,5 +1,7 @@
 //! Laws that hold for all documents, and the parser on arbitrary bytes.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helpers fail the test")]
+
 use coffer_policy::{
     Action, Context, Key, Kind, Named, Outcome, Policies, Policy, Principal, PrincipalKind,
     Request, Resource, decide, limit, wildcard,

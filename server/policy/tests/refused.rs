@@ -21,7 +21,8 @@ fn each_bad_document_is_refused_with_its_messages() {
             other => panic!("{other}"),
         };
         let errors = Policy::parse(kind, &std::fs::read(&file).unwrap()).expect_err(name);
-        let found: String = errors.iter().map(|error| format!("{error}\n")).collect();
+        let found: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let found = found.join("\n") + "\n";
         let expected = file.with_extension("txt");
         if std::env::var_os("UPDATE_REFUSED").is_some() {
             std::fs::write(&expected, &found).unwrap();

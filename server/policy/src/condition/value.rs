@@ -39,17 +39,19 @@ pub(super) fn date(text: &str) -> Option<Timestamp> {
     if text.len() != 4 && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Timestamp::from_second(text.parse().ok()?).ok();
     }
-    let day = |text: &str| -> Option<Timestamp> {
-        let date: Date = text.parse().ok()?;
-        Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
-    };
-    match text.len() {
-        4 => day(&format!("{text}-01-01")),
-        7 => day(&format!("{text}-01")),
-        10 => day(text),
-        _ if text.contains('T') => text.parse().ok(),
-        _ => None,
+    if text.contains('T') {
+        return text.parse().ok();
     }
+    let date = match text.len() {
+        4 => Date::new(text.parse().ok()?, 1, 1).ok()?,
+        7 => {
+            let (year, month) = text.split_once('-')?;
+            Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()?
+        }
+        10 => text.parse().ok()?,
+        _ => return None,
+    };
+    Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
 }
 
 /// Reads `true` or `false`, in any case.
@@ -63,9 +65,9 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Reads base64 with padding.
-pub(super) fn bytes(text: &str) -> Option<Box<[u8]>> {
-    STANDARD.decode(text).ok().map(Into::into)
+/// Whether this is base64 with padding. Each sequence of bytes has one such text, so texts can be compared for them.
+pub(super) fn is_base64(text: &str) -> bool {
+    STANDARD.decode(text).is_ok()
 }
 
 /// An address or a range of them.

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use crate::action::Action;
+use crate::action::{Action, ActionSet};
 use crate::document::Polarity;
 use crate::resource::{Resource, ResourcePattern};
 
@@ -41,7 +41,9 @@ struct Row {
 
 impl Index {
     pub(super) fn new(statements: &[Statement]) -> Self {
-        let of_action: Vec<Vec<u16>> = Action::ALL
+        // Most actions are in the same statements as their neighbour: only where that changes a list is made.
+        let starts: Vec<Action> = changes(statements).iter().collect();
+        let of_start: Vec<Vec<u16>> = starts
             .iter()
             .map(|action| {
                 numbered(statements)
@@ -53,15 +55,13 @@ impl Index {
         let mut distinct: HashMap<&[u16], u16> = HashMap::new();
         let mut lists: Vec<&[u16]> = Vec::new();
         let mut runs: Vec<(u16, u16)> = Vec::new();
-        for (action, numbers) in Action::ALL.iter().zip(&of_action) {
+        for (action, numbers) in starts.iter().zip(&of_start) {
             let next = u16::try_from(lists.len()).unwrap_or(u16::MAX);
             let list = *distinct.entry(numbers).or_insert_with(|| {
                 lists.push(numbers);
                 next
             });
-            if runs.last().is_none_or(|(_, last)| *last != list) {
-                runs.push((action.number(), list));
-            }
+            runs.push((action.number(), list));
         }
         let rows = lists
             .iter()
@@ -111,6 +111,15 @@ impl Index {
             }
         }
     }
+}
+
+/// The first action, and each that some statement is about and its predecessor isn't, or the other way about.
+fn changes(statements: &[Statement]) -> ActionSet {
+    let mut changes: ActionSet = Action::ALL.first().copied().into_iter().collect();
+    for statement in statements {
+        changes.add(&statement.actions.borders());
+    }
+    changes
 }
 
 fn numbered(statements: &[Statement]) -> impl Iterator<Item = (u16, &Statement)> {
