@@ -103,7 +103,7 @@ async fn no_request_fails_while_a_server_is_started_anew() {
         server.launch().await;
     }
     let (sent, failures) = load.end().await;
-    println!("{sent} requests over five starts, {} failed", failures.len());
+    eprintln!("{sent} requests over five starts, {} failed", failures.len());
     assert!(failures.is_empty(), "of {sent}: {failures:?}");
 }
 
@@ -145,7 +145,7 @@ async fn nobody_waits_for_a_server_that_stays_away() {
         assert!(gone.elapsed() < Duration::from_secs(30), "the socket is held for ever");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    println!("refused after {:?}", gone.elapsed());
+    eprintln!("refused after {:?}", gone.elapsed());
     server.launch().await;
     assert_eq!(server.client().send("PUT", "/album/a", "", &[], "b").await.status, 200);
 }
