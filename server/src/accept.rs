@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use rustls::ProtocolVersion;
+use rustls::{CipherSuite, ProtocolVersion};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
@@ -40,6 +40,8 @@ pub struct Peer {
     pub connected: Arc<Connected>,
     /// The version of TLS that was agreed on.
     pub tls: Option<ProtocolVersion>,
+    /// And the cipher suite.
+    pub cipher: Option<CipherSuite>,
 }
 
 /// The most that waits on one HTTP/1.1 connection in either direction; a head has to fit.
@@ -102,8 +104,10 @@ pub async fn serve<A, F, B>(
         tokio::spawn(async move {
             let (_slot, _open) = (slot, open);
             let Some(stream) = handshake(&tls, stream, address, patience).await else { return };
-            let version = stream.get_ref().1.protocol_version();
-            let peer = Peer { address, connected, tls: version };
+            let session = stream.get_ref().1;
+            let cipher = session.negotiated_cipher_suite().map(|suite| suite.suite());
+            let tls = session.protocol_version();
+            let peer = Peer { address, connected, tls, cipher };
             connection(stream, &http, answer, peer, watcher, patience).await;
         });
     }

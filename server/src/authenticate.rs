@@ -1,5 +1,6 @@
 //! Who sends this request? By Signature V4 or V2, for every part of the server, through one call.
 
+mod bearer;
 mod body;
 mod form;
 mod root_credentials;
@@ -14,6 +15,7 @@ use coffer_signature::post_form::{self, Fields, LengthRange};
 use coffer_signature::{
     AccessKeyId, Claim, Expected, Payload, Request, Scheme, SecretKey, SigningKeyCache,
 };
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -173,6 +175,38 @@ impl Authenticator {
         let caller = authorize::Caller::new(identity.unwrap_or(Identity::Anonymous), snapshot);
         let scheme = verified.scheme();
         Ok((Authenticated { caller, signed_at: None, scheme, payload }, lengths))
+    }
+
+    /// Finds out whose scraper sends a request: it bears a token, or is signed as any other.
+    ///
+    /// # Errors
+    /// `AccessDenied` for a token that isn't good; as [`Authenticator::authenticate`] otherwise.
+    pub fn authenticate_scraper(
+        &self,
+        head: &Parts,
+        now: Timestamp,
+    ) -> Result<Box<Authenticated>, Refusal> {
+        let bearer = head
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer ").map(str::trim));
+        let Some(token) = bearer else {
+            return match self.authenticate(head, None, now)? {
+                Caller::Known(caller) => Ok(caller),
+                Caller::InForm => Err(Refusal::access_denied()),
+            };
+        };
+        let snapshot = self.snapshot();
+        let holder = |key: &str| self.holder(&key.parse().ok()?, &snapshot, now);
+        let subject = bearer::subject(token, |key| holder(key).map(|(_, secret)| secret), now);
+        let (identity, _) =
+            subject.and_then(|key| holder(&key)).ok_or_else(Refusal::access_denied)?;
+        Ok(Box::new(Authenticated {
+            caller: authorize::Caller::new(identity, snapshot),
+            signed_at: None,
+            scheme: Scheme::Anonymous,
+            payload: Payload::Unsigned,
+        }))
     }
 
     /// Source: AWS's answer in regions that never knew Signature V2.

@@ -108,7 +108,7 @@ impl Authorized {
     }
 }
 
-/// Decides about all that the operation of `target` asks for.
+/// Decides about all that the operation of `target` asks for. `told` is the last decision that was made, for the audit record.
 ///
 /// # Errors
 /// `AccessDenied` when one of the actions isn't allowed.
@@ -116,6 +116,7 @@ pub fn authorize(
     caller: Caller,
     target: &Target,
     facts: &Facts<'_>,
+    told: &mut Option<Decision>,
 ) -> Result<Authorized, Refusal> {
     let context = (!caller.is_owner()).then(|| context::context(&caller, target, facts));
     let question = Question { caller, context };
@@ -137,7 +138,12 @@ pub fn authorize(
             }
         };
         let action = if names_version { table::of_version(need.action) } else { need.action };
-        question.ask(action, resource)?;
+        let decision = question.decide(action, resource);
+        let is_allowed = decision.outcome == Outcome::Allow;
+        *told = Some(decision);
+        if !is_allowed {
+            return Err(Refusal::access_denied());
+        }
     }
     Ok(Authorized {
         operation: target.operation,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+use crate::audit::Destination;
 use crate::authenticate::SignatureV2;
 pub use limits::Limits;
 
@@ -71,6 +72,10 @@ pub struct Config {
     /// The bounds that strangers are held to.
     #[command(flatten)]
     pub limits: Limits,
+
+    /// Where the audit record of each request goes.
+    #[arg(long, env = "COFFER_AUDIT", value_enum, default_value_t = Destination::Off)]
+    pub audit: Destination,
 
     /// End when standard input ends: whoever started this process is gone.
     #[arg(long, env = "COFFER_EXIT_WITH_STDIN", value_parser = clap::builder::BoolishValueParser::new(), default_value = "false")]

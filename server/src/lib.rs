@@ -13,6 +13,8 @@ pub mod authorize;
 pub mod operation;
 pub mod s3;
 pub mod answer;
+pub mod audit;
+pub mod metrics;
 pub mod follow;
 
 use std::io::Read;
@@ -26,10 +28,12 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 use accept::certificate::{self, CertificateError};
+use audit::Audit;
 use authenticate::{Authenticator, CredentialsError, RootCredentials};
 use config::Config;
 use iam::seal::SealingKeysError;
 use iam::{Iam, IamError, SealingKeys};
+use metrics::Metrics;
 use route::Domains;
 use service::Service;
 
@@ -96,6 +100,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         .await
         .map_err(|cause| StartError::Listen { address: config.listen, cause })?;
     let sweeper = tokio::spawn(sweep(store.clone()));
+    let metrics = Arc::new(Metrics::default());
     let authenticator = Authenticator::new(root, iam, config.region.clone(), config.signature_v2);
     let service = Arc::new(Service::new(
         authenticator,
@@ -103,6 +108,8 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         store.clone(),
         config.region.clone(),
         config.limits,
+        Arc::clone(&metrics),
+        Audit::new(config.audit, metrics),
     ));
     info!(address = %config.listen, region = config.region, "ready");
     let stop = stopped(&config, Arc::clone(&service))?;

@@ -17,6 +17,8 @@ use table::{Level, ROWS, SUB_RESOURCES, Source};
 pub enum Route {
     /// The probes below `/minio/health/`: open to everyone, they tell only whether the server works.
     Health(Health),
+    /// What the server counts.
+    Metrics,
     /// An operation of the S3 API.
     S3(Target),
 }
@@ -108,6 +110,9 @@ pub fn route(
     if by_host.is_none()
         && let Some(rest) = path.strip_prefix("/minio/")
     {
+        if method == Method::GET && METRICS.contains(&rest) {
+            return Ok(Route::Metrics);
+        }
         return reserved(method, rest).map(Route::Health);
     }
     let path = match by_host {
@@ -118,6 +123,9 @@ pub fn route(
     let operation = operation(method, level, query, headers)?;
     Ok(Route::S3(Target { operation, bucket, key, path }))
 }
+
+/// The paths of metrics below `/minio/`, as the configurations know them that `mc admin prometheus generate` makes.
+const METRICS: [&str; 2] = ["v2/metrics/cluster", "v2/metrics/node"];
 
 /// What lies below `/minio/`, where no bucket can be.
 fn reserved(method: &Method, rest: &str) -> Result<Health, Refusal> {
@@ -284,6 +292,7 @@ mod tests {
                 key.map(|key| key.as_str().to_owned()),
             )),
             Ok(Route::Health(health)) => Ok((format!("{health:?}"), None, None)),
+            Ok(Route::Metrics) => Ok(("Metrics".to_owned(), None, None)),
             Err(refusal) => Err(refusal.code().to_owned()),
         }
     }

@@ -7,6 +7,7 @@ mod unread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use coffer_policy::{Action, Outcome, Resource};
 use coffer_store::{IndexHealth, Store};
 use http::header::{self, HeaderValue};
 use http::request::Parts;
@@ -19,10 +20,12 @@ use tracing::{debug, error};
 
 use crate::accept::Peer;
 use crate::answer::{self, Ids, Refusal};
+use crate::audit::{Audit, Ending, Trail};
 use crate::authenticate::{Authenticated, Authenticator, Caller, DecodedBody, OpenForm};
 use crate::authorize::context::Facts;
 use crate::authorize::{self, Authorized};
 use crate::config::Limits;
+use crate::metrics::Metrics;
 use crate::operation::{Operation, Support};
 use crate::route::{self, Domains, Health, Route, Target};
 use crate::s3::post_form::{Upload, location};
@@ -44,6 +47,8 @@ pub struct Service {
     places: Places,
     backoff: Backoff,
     limits: Limits,
+    metrics: Arc<Metrics>,
+    audit: Arc<Audit>,
     draining: AtomicBool,
 }
 
@@ -61,6 +66,8 @@ impl Service {
         store: Store,
         region: String,
         limits: Limits,
+        metrics: Arc<Metrics>,
+        audit: Arc<Audit>,
     ) -> Self {
         Self {
             authenticator,
@@ -71,6 +78,8 @@ impl Service {
             places: Places::new(limits.requests),
             backoff: Backoff::new(limits.failed_signatures_per_minute),
             limits,
+            metrics,
+            audit,
             draining: AtomicBool::new(false),
         }
     }
@@ -91,9 +100,13 @@ impl Service {
         let resource = head.uri.path().to_owned();
         let (body, unread) = unread::lend(&head, body);
         let mut running = None;
-        let mut response = match self.run(head, body, &ids, &peer, &mut running).await {
+        let (source, Peer { tls, cipher, .. }) = (peer.address.ip(), &peer);
+        let mut trail = Box::new(Trail::begin(ids.request.clone(), source, *tls, *cipher));
+        let answered = self.run(head, body, &ids, &peer, &mut running, &mut trail).await;
+        let mut response = match answered {
             Ok(response) => response,
             Err(refusal) => {
+                trail.code = Some(refusal.code().to_owned());
                 debug!(peer = %peer.address, id = ids.request, code = refusal.code(), "refused");
                 refusal.into_response(&method, &resource, &ids)
             }
@@ -115,7 +128,11 @@ impl Service {
             header::CONTENT_SECURITY_POLICY,
             HeaderValue::from_static("default-src 'none'; sandbox"),
         );
-        response.map(|body| Answer::new(body, running))
+        // Probes come every second, from nobody.
+        let is_probe = trail.operation.is_none() && trail.code.is_none();
+        let status = response.status().as_u16();
+        let ending = (!is_probe).then(|| Ending::new(trail, Arc::clone(&self.audit), status));
+        response.map(|body| Answer::new(body, running, ending))
     }
 
     async fn run(
@@ -125,6 +142,7 @@ impl Service {
         ids: &Ids,
         peer: &Peer,
         running: &mut Option<Running>,
+        trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
         check_size(&head, &self.limits)?;
         let host = host(&mut head)?;
@@ -139,22 +157,29 @@ impl Service {
         )?;
         let target = match route {
             Route::Health(health) => return Ok(self.health(health).await),
+            Route::Metrics => return self.scrape(&head, peer).await,
             Route::S3(target) => target,
         };
+        trail.asks(&target);
         *running = Some(self.places.take(peer)?);
         #[expect(
             clippy::disallowed_methods,
             reason = "the edge: one reading of the clock for each request"
         )]
         let now = Timestamp::now();
+        trail.at(now);
         let host_bucket = target.host_bucket(head.uri.path());
         let authenticate = || self.authenticator.authenticate(&head, host_bucket, now);
         let caller = match self.guarded(&head, peer, authenticate)? {
             Caller::Known(caller) => caller,
-            Caller::InForm => return self.post(head, body, &target, host, peer, now, ids).await,
+            Caller::InForm => {
+                return self.post(head, body, &target, host, peer, now, ids, trail).await;
+            }
         };
+        trail.is_from(&caller.caller, caller.scheme);
         let facts = self.facts(&head, peer, &caller, now);
-        let authorized = authorize::authorize(caller.caller.clone(), &target, &facts)?;
+        let told = &mut trail.decision;
+        let authorized = authorize::authorize(caller.caller.clone(), &target, &facts, told)?;
         s3::supported::check(&head.headers, &target)?;
         match target.operation.support() {
             Support::Later(sentence) => Err(Refusal::not_implemented(sentence)),
@@ -187,6 +212,7 @@ impl Service {
         peer: &Peer,
         now: Timestamp,
         ids: &Ids,
+        trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
         // Only a bucket takes forms; for all else nobody has signed this request.
         let (Operation::PostObject, Some(bucket)) = (target.operation, &target.bucket) else {
@@ -197,11 +223,14 @@ impl Service {
         let authenticate =
             || self.authenticator.authenticate_form(&form.fields, bucket.as_str(), now);
         let (caller, lengths) = self.guarded(&head, peer, authenticate)?;
+        trail.is_from(&caller.caller, caller.scheme);
         let Upload { target: object, headers, success } = Upload::of(&form.fields, bucket)?;
+        trail.key = object.key.as_ref().map(|key| key.as_str().to_owned());
         // What a form sets, it sets by its fields.
         let form_headers = std::mem::replace(&mut head.headers, headers);
         let facts = self.facts(&head, peer, &caller, now);
-        let authorized = authorize::authorize(caller.caller.clone(), &object, &facts)?;
+        let told = &mut trail.decision;
+        let authorized = authorize::authorize(caller.caller.clone(), &object, &facts, told)?;
         let headers = std::mem::replace(&mut head.headers, form_headers);
         s3::supported::check(&headers, &object)?;
         let form = form.within(*lengths.start()..=(*lengths.end()).min(MAX_UPLOAD))?;
@@ -325,6 +354,34 @@ impl Service {
         let finished = finished(response, &method, resource, ids);
         let unquotes = operation == Operation::GetObjectAttributes;
         Ok(if unquotes { s3::document::without_quotes(finished) } else { finished })
+    }
+
+    /// What the server counts, for whoever may know.
+    async fn scrape(&self, head: &Parts, peer: &Peer) -> Result<Response<Body>, Refusal> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the edge: one reading of the clock for each request"
+        )]
+        let now = Timestamp::now();
+        let authenticate = || self.authenticator.authenticate_scraper(head, now);
+        let caller = self.guarded(head, peer, authenticate)?;
+        let context =
+            authorize::context::of_admin(&caller.caller, &self.facts(head, peer, &caller, now));
+        let action = Action::AdminPrometheus;
+        let decision = authorize::decide(&caller.caller, action, Resource::All, &context);
+        if decision.outcome != Outcome::Allow {
+            return Err(Refusal::access_denied());
+        }
+        let health = self.store.health().await;
+        let text = self.metrics.text(&health).map_err(|_never_on_a_string| {
+            Refusal::new("InternalError", 500, "The metrics can't be written.")
+        })?;
+        let mut response = Response::new(Body::from(text));
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        );
+        Ok(response)
     }
 
     async fn health(&self, health: Health) -> Response<Body> {

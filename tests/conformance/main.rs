@@ -6,5 +6,6 @@ mod boto3;
 mod aws_cli;
 mod mc;
 mod minio_go;
+mod aws_sdk;
 mod signatures;
 mod differential;

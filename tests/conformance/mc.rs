@@ -211,3 +211,33 @@ async fn unfinished_uploads_are_listed_and_removed() {
     mc.run(&["rm", "--incomplete", "--recursive", "--force", "coffer/files"]);
     assert!(mc.run(&["ls", "--incomplete", "coffer/files"]).is_empty());
 }
+
+/// The scraper's token is `mc`'s own, and good for nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_reads_what_is_counted() {
+    let mc = Mc::start().await;
+    let generated = mc.run(&["admin", "prometheus", "generate", "coffer"]);
+    let token = generated[0]["bearerToken"].as_str().expect("a token").to_owned();
+    assert_eq!(mc.server.client().send("GET", "/", "", &[], "").await.status, 200);
+    let ask = async |path: &str, token: &str| {
+        let authorization = format!("Bearer {token}");
+        let headers = mc.server.client().headers(&[("authorization", &authorization)]);
+        mc.server.client().send_as_is("GET", path, "", headers, "").await.expect("an answer")
+    };
+    let metrics = ask("/minio/v2/metrics/cluster", &token).await;
+    assert_eq!(metrics.status, 200, "{}", metrics.text());
+    let text = metrics.text();
+    assert!(text.contains("coffer_signatures_total{signature=\"V4Header\"}"), "{text}");
+    assert!(text.contains("coffer_requests_total{operation=\"ListBuckets\""), "{text}");
+    let mut bent = token.clone();
+    bent.replace_range(
+        token.len() - 2..token.len() - 1,
+        if token.ends_with('A') { "B" } else { "A" },
+    );
+    for (path, token) in [("/minio/v2/metrics/cluster", bent.as_str()), ("/", token.as_str())] {
+        assert_ne!(ask(path, token).await.status, 200, "{path}");
+    }
+    let headers = mc.server.client().headers(&[]);
+    let nobody = mc.server.client().send_as_is("GET", "/minio/v2/metrics/node", "", headers, "");
+    assert_eq!(nobody.await.expect("an answer").status, 403);
+}

@@ -18,6 +18,7 @@ mod authentication;
 mod forms;
 mod matrix;
 mod signatures;
+mod audit;
 mod bodies;
 mod documents;
 mod routes;

@@ -19,8 +19,8 @@ use http::{HeaderMap, HeaderValue, Method};
 use crate::claim::{assert_all, server};
 
 /// Whether Signature Version 2 and form uploads are verified: until they are built, they are refused by name.
-const VERSION_2: bool = false;
-const FORMS: bool = false;
+const VERSION_2: bool = true;
+const FORMS: bool = true;
 
 /// How a request says who it is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -119,7 +119,13 @@ impl Server {
             .env("COFFER_FAILED_SIGNATURES_PER_MINUTE", "0")
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(
+                std::fs::OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(self.output())
+                    .expect("a file"),
+            )
             .stderr(log);
         self.process = Some(command.spawn().expect("the server starts"));
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -218,6 +224,15 @@ impl Server {
     /// All that it has logged.
     pub fn read_log(&self) -> String {
         std::fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    /// What it has written to standard output: its audit records.
+    pub fn read_output(&self) -> String {
+        std::fs::read_to_string(self.output()).unwrap_or_default()
+    }
+
+    fn output(&self) -> PathBuf {
+        self.folder.path().join("output")
     }
 
     fn log(&self) -> PathBuf {

@@ -62,8 +62,8 @@ const HEADERS: &[(&str, Key)] = &[
     ("x-amz-object-lock-retain-until-date", Key::S3ObjectLockRetainUntilDate),
 ];
 
-/// All keys of a request.
-pub(super) fn context(caller: &Caller, target: &Target, facts: &Facts<'_>) -> Context<'static> {
+/// The keys of a request that isn't S3's: what is known of its caller and its connection.
+pub fn of_admin(caller: &Caller, facts: &Facts<'_>) -> Context<'static> {
     let Facts { head, source, tls, now, scheme, signed_at, region } = *facts;
     let mut context = Context::new();
     context.set(Key::AwsCurrentTime, now.to_string());
@@ -76,20 +76,21 @@ pub(super) fn context(caller: &Caller, target: &Target, facts: &Facts<'_>) -> Co
     }
     signed(&mut context, scheme, signed_at, now);
     identity(&mut context, caller);
-
-    let header = |name: &str| {
-        let mut values = head.headers.get_all(name).iter();
-        let value = values.next().and_then(|value| value.to_str().ok());
-        // Two of them have no one meaning: the key is absent rather than one of the two.
-        if values.next().is_some() { None } else { value.map(str::to_owned) }
-    };
     for (name, key) in
         [(USER_AGENT.as_str(), Key::AwsUserAgent), (REFERER.as_str(), Key::AwsReferer)]
     {
-        if let Some(value) = header(name) {
+        if let Some(value) = only(&head.headers, name) {
             context.set(key, value);
         }
     }
+    context
+}
+
+/// All keys of a request.
+pub(super) fn context(caller: &Caller, target: &Target, facts: &Facts<'_>) -> Context<'static> {
+    let head = facts.head;
+    let mut context = of_admin(caller, facts);
+    let header = |name: &str| only(&head.headers, name);
     for (name, key) in HEADERS {
         if let Some(value) = header(name) {
             context.set(*key, value);
@@ -110,6 +111,13 @@ pub(super) fn context(caller: &Caller, target: &Target, facts: &Facts<'_>) -> Co
     }
     parameters(&mut context, target.operation, head.uri.query().unwrap_or_default());
     context
+}
+
+/// A header's value. Two of them have no one meaning: then it has none, rather than one of the two.
+fn only(headers: &HeaderMap, name: &str) -> Option<String> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().and_then(|value| value.to_str().ok());
+    if values.next().is_some() { None } else { value.map(str::to_owned) }
 }
 
 /// The source that a copy names, as `/bucket/key`.

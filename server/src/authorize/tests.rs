@@ -46,7 +46,7 @@ fn facts(head: &Parts) -> Facts<'_> {
 }
 
 fn ask(caller: &Caller, operation: Operation, level: u8, head: &Parts) -> bool {
-    authorize(caller.clone(), &target(operation, level), &facts(head)).is_ok()
+    authorize(caller.clone(), &target(operation, level), &facts(head), &mut None).is_ok()
 }
 
 fn policy(statements: &str) -> Policy {

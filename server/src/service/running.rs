@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::accept::Peer;
 use crate::accept::sources::Begun;
 use crate::answer::Refusal;
+use crate::audit::Ending;
 
 /// The places for requests.
 #[derive(Debug)]
@@ -59,11 +60,12 @@ pub(super) struct Running {
 pub struct Answer {
     body: Body,
     _running: Option<Running>,
+    ending: Option<Ending>,
 }
 
 impl Answer {
-    pub(super) fn new(body: Body, running: Option<Running>) -> Self {
-        Self { body, _running: running }
+    pub(super) fn new(body: Body, running: Option<Running>, ending: Option<Ending>) -> Self {
+        Self { body, _running: running, ending }
     }
 }
 
@@ -75,7 +77,13 @@ impl http_body::Body for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, s3s::StdError>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && let (Some(data), Some(ending)) = (frame.data_ref(), &mut self.ending)
+        {
+            ending.sent(data.len());
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

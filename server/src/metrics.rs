@@ -1,0 +1,192 @@
+//! What the server counts, for Prometheus.
+
+use std::fmt;
+use std::time::Duration;
+
+use coffer_signature::Scheme;
+use coffer_store::{Health, IndexHealth};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::operation::Operation;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    operation: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByOperation {
+    operation: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BySignature {
+    signature: &'static str,
+}
+
+/// All metrics of the server.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Answered, Counter>,
+    durations: Family<ByOperation, Histogram, fn() -> Histogram>,
+    signatures: Family<BySignature, Counter>,
+    audit_lost: Counter,
+    free: Gauge,
+    capacity: Gauge,
+    garbage: Gauge,
+    usable: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.001, 4.0, 8));
+        let mut metrics = Self {
+            registry: Registry::with_prefix("coffer"),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(histogram),
+            signatures: Family::default(),
+            audit_lost: Counter::default(),
+            free: Gauge::default(),
+            capacity: Gauge::default(),
+            garbage: Gauge::default(),
+            usable: Gauge::default(),
+        };
+        let Self {
+            registry,
+            requests,
+            durations,
+            signatures,
+            audit_lost,
+            free,
+            capacity,
+            garbage,
+            usable,
+        } = &mut metrics;
+        registry.register("requests", "Requests that were answered", requests.clone());
+        registry.register_with_unit(
+            "request_duration",
+            "From a request's head to the last byte of its answer",
+            Unit::Seconds,
+            durations.clone(),
+        );
+        registry.register(
+            "signatures",
+            "Requests by the form of their proven signature; V2 is deprecated",
+            signatures.clone(),
+        );
+        registry.register(
+            "audit_records_lost",
+            "Audit records that the output didn't take in time",
+            audit_lost.clone(),
+        );
+        let bytes = Unit::Bytes;
+        registry.register_with_unit(
+            "storage_free",
+            "What may be written before writes are refused",
+            bytes.clone(),
+            free.clone(),
+        );
+        registry.register_with_unit(
+            "storage_capacity",
+            "Size of the data folder's file system",
+            bytes,
+            capacity.clone(),
+        );
+        registry.register(
+            "storage_garbage",
+            "Deleted objects whose content is still to be removed",
+            garbage.clone(),
+        );
+        registry.register(
+            "storage_usable",
+            "1 while the index takes reads and writes",
+            usable.clone(),
+        );
+        metrics
+    }
+}
+
+impl Metrics {
+    pub(crate) fn answered(
+        &self,
+        operation: Option<Operation>,
+        scheme: Option<Scheme>,
+        status: u16,
+        elapsed: Duration,
+    ) {
+        let operation = operation.map_or("none", Operation::name);
+        self.requests.get_or_create(&Answered { operation, status }).inc();
+        self.durations.get_or_create(&ByOperation { operation }).observe(elapsed.as_secs_f64());
+        if let Some(scheme) = scheme {
+            let signature = signature(scheme);
+            self.signatures.get_or_create(&BySignature { signature }).inc();
+        }
+    }
+
+    pub(crate) fn audit_lost(&self) {
+        self.audit_lost.inc();
+    }
+
+    /// All of it, in OpenMetrics' text form, with the store as it is now.
+    ///
+    /// # Errors
+    /// Never on a string.
+    pub fn text(&self, store: &Health) -> Result<String, fmt::Error> {
+        let Health { index, free, capacity, garbage } = store;
+        let gauge = |gauge: &Gauge, value: u64| {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        gauge(&self.free, *free);
+        gauge(&self.capacity, *capacity);
+        gauge(&self.garbage, *garbage);
+        gauge(&self.usable, u64::from(*index == IndexHealth::Usable));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+fn signature(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Anonymous => "Anonymous",
+        Scheme::V4Header => "V4Header",
+        Scheme::V4Presigned => "V4Presigned",
+        Scheme::V4a => "V4a",
+        Scheme::V2Header => "V2Header",
+        Scheme::V2Presigned => "V2Presigned",
+        Scheme::PostForm => "PostForm",
+        Scheme::V4Form => "V4Form",
+        Scheme::V2Form => "V2Form",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uses_of_signature_v2_are_told_apart() {
+        let metrics = Metrics::default();
+        for scheme in [Scheme::V4Header, Scheme::V2Header, Scheme::V2Header] {
+            let operation = Some(Operation::GetObject);
+            metrics.answered(operation, Some(scheme), 200, Duration::from_millis(3));
+        }
+        let store = Health { index: IndexHealth::Usable, free: 7, capacity: 9, garbage: 0 };
+        let text = metrics.text(&store).unwrap();
+        for line in [
+            "coffer_signatures_total{signature=\"V2Header\"} 2",
+            "coffer_requests_total{operation=\"GetObject\",status=\"200\"} 3",
+            "coffer_storage_free_bytes 7",
+            "coffer_storage_usable 1",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} isn't in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The audit record: one line for each request, chained, with nothing secret.
+
+use coffer_signature::V2Signer;
+use coffer_tests::server::{ACCESS_KEY, Server};
+use http::Method;
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// The records of all requests so far, of which there are `count`.
+async fn records(server: &Server, count: usize) -> Vec<Value> {
+    for _ in 0..500 {
+        let output = server.read_output();
+        if output.lines().count() >= count {
+            return output
+                .lines()
+                .map(|line| serde_json::from_str(line).expect("a record"))
+                .collect();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{count} records don't come: {}", server.read_output());
+}
+
+#[tokio::test]
+async fn each_request_leaves_a_record_that_names_its_signature() {
+    let server = Server::start_with(&[("COFFER_AUDIT", "stdout"), ("COFFER_LOG", "trace")]).await;
+    let client = server.client();
+    assert_eq!(client.send("PUT", "/album", "", &[], "").await.status, 200);
+    assert_eq!(client.send("PUT", "/album/cat", "", &[], "meow").await.status, 200);
+    let mut headers = client.headers(&[]);
+    let v2 = V2Signer { credentials: &client.credentials, host_bucket: None };
+    v2.sign_headers(&Method::GET, "/album/cat", "", &mut headers, now()).unwrap();
+    let got = client.send_as_is("GET", "/album/cat", "", headers, "").await.unwrap();
+    assert_eq!(got.text(), "meow");
+    let headers = client.headers(&[]);
+    let nobody = client.send_as_is("GET", "/album/cat", "", headers, "").await.unwrap();
+    assert_eq!(nobody.status, 403);
+
+    let records = records(&server, 4).await;
+    let texts = |name: &str| {
+        records
+            .iter()
+            .map(|record| record[name].as_str().unwrap_or("-").to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(texts("operation"), ["CreateBucket", "PutObject", "GetObject", "GetObject"]);
+    assert_eq!(texts("signature"), ["V4Header", "V4Header", "V2Header", "Anonymous"]);
+    assert_eq!(texts("code"), ["-", "-", "-", "AccessDenied"]);
+    assert_eq!(texts("key"), ["-", "cat", "cat", "cat"]);
+    let got_record = &records[2];
+    assert_eq!(got_record["identity"]["kind"], "Account");
+    assert_eq!(got_record["decision"]["outcome"], "Allow");
+    assert_eq!(got_record["bytesSent"], 4);
+    assert_eq!(got_record["tls"], "TLSv1_3");
+    assert_eq!(got_record["requestId"], got.header("x-amz-request-id"));
+    assert_eq!(records[3]["decision"]["outcome"], "DefaultDeny");
+    assert_eq!(records[3]["requestId"], nobody.header("x-amz-request-id"));
+    let output = server.read_output();
+    assert!(!output.contains(&client.credentials.secret_key.expose().to_owned()), "a secret");
+    assert!(!output.contains(ACCESS_KEY) && !output.contains("Signature="), "{output}");
+    server.assert_discreet();
+}
+
+#[expect(clippy::disallowed_methods, reason = "what a client does")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
