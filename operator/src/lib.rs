@@ -21,3 +21,4 @@ pub mod metrics;
 pub mod causes;
 pub mod play;
 pub mod explain;
+pub mod audit;

@@ -1,6 +1,6 @@
 //! `coffer-operator`: runs in a cluster, plays without one, prints the resource definitions.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use coffer_crds::definition;
 use coffer_operator::causes::with_causes;
-use coffer_operator::explain;
 use coffer_operator::play::{self, check};
 use coffer_operator::run;
 use coffer_operator::settings::Settings;
+use coffer_operator::{audit, explain};
 
 /// Secure S3 tenants from manifests.
 #[derive(Debug, Parser)]
@@ -32,6 +32,9 @@ enum Command {
     Crds(Crds),
     /// Say what policies decide.
     Explain(Explain),
+    /// Work with audit records.
+    #[command(subcommand)]
+    Audit(Audit),
 }
 
 #[derive(Debug, clap::Args)]
@@ -106,6 +109,16 @@ struct Explain {
     batch: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Audit {
+    /// Find records that were removed, changed or moved: prints each run's last number and hash; exit code 1 if any was.
+    Verify {
+        /// Files of records, in the order in which they were written. Default: standard input.
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
@@ -113,6 +126,7 @@ async fn main() -> ExitCode {
         Command::Play(arguments) => play(arguments).await,
         Command::Crds(arguments) => crds(&arguments),
         Command::Explain(Explain { batch: _ }) => explain_batch(),
+        Command::Audit(Audit::Verify { files }) => audit_verify(&files),
     };
     match outcome {
         Ok(code) => code,
@@ -171,6 +185,31 @@ async fn play(arguments: Play) -> Result<ExitCode, Box<dyn std::error::Error>> {
     })
     .await?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn audit_verify(files: &[PathBuf]) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let mut lines: Box<dyn std::io::Read> = Box::new(std::io::empty());
+    for file in files {
+        let opened = std::fs::File::open(file)
+            .map_err(|error| format!("can't read `{}`: {error}", file.display()))?;
+        lines = Box::new(lines.chain(opened));
+    }
+    if files.is_empty() {
+        lines = Box::new(std::io::stdin());
+    }
+    let (chains, faults) = audit::verify(std::io::BufReader::new(lines))?;
+    let mut out = std::io::stdout().lock();
+    for (run, chain) in &chains {
+        writeln!(out, "run {run}: {} records, the last {}", chain.records, chain.last)?;
+    }
+    for fault in &faults {
+        complain(&fault.to_string());
+    }
+    let is_whole = faults.is_empty() && !chains.is_empty();
+    if chains.is_empty() {
+        complain("there are no audit records");
+    }
+    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn crds(arguments: &Crds) -> Result<ExitCode, Box<dyn std::error::Error>> {

@@ -1,7 +1,7 @@
 //! The audit record: one line for each request, chained, with nothing secret.
 
 use coffer_signature::V2Signer;
-use coffer_tests::server::{ACCESS_KEY, Server};
+use coffer_tests::server::{ACCESS_KEY, Server, program};
 use http::Method;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -59,6 +59,16 @@ async fn each_request_leaves_a_record_that_names_its_signature() {
     assert!(!output.contains(&client.credentials.secret_key.expose().to_owned()), "a secret");
     assert!(!output.contains(ACCESS_KEY) && !output.contains("Signature="), "{output}");
     server.assert_discreet();
+
+    let whole = server.folder().join("output");
+    let verify = |file: &std::path::Path| {
+        let mut command = std::process::Command::new(program("coffer-operator"));
+        command.args(["audit", "verify"]).arg(file).output().expect("it runs").status.success()
+    };
+    assert!(verify(&whole), "the records are whole");
+    let changed = server.folder().join("changed");
+    std::fs::write(&changed, output.replacen("\"key\":\"cat\"", "\"key\":\"dog\"", 1)).unwrap();
+    assert!(!verify(&changed), "a changed record isn't seen");
 }
 
 #[expect(clippy::disallowed_methods, reason = "what a client does")]
