@@ -219,6 +219,8 @@ func all(o options, servers []*server) []row {
 	})
 	run("curl", "put 64 MiB", 64*mib, 1.1, 0, func(s *server) result { return s.curl(rounds*connections, true) })
 	run("curl", "get 64 MiB", 64*mib, 1.1, 0, func(s *server) result { return s.curl(rounds*connections, false) })
+	run("curl", "put 64 MiB, signed chunks", 64*mib, 1, 0, func(s *server) result { return s.curlChunks(rounds*connections, s.signedChunks) })
+	run("curl", "put 64 MiB, unsigned trailer", 64*mib, 0, 0, func(s *server) result { return s.curlChunks(rounds*connections, s.unsignedChunks) })
 	return rows
 }
 

@@ -194,7 +194,6 @@ func (s *server) wrk(o options, d time.Duration, method string, paths []string, 
 func (s *server) curl(count int, upload bool) result {
 	var list strings.Builder
 	file := s.write("body", random(64*mib))
-	times := s.folder + ".times"
 	for n := range count {
 		name := bucket + "/" + key("curl", n%connections, 0)
 		if upload {
@@ -203,11 +202,39 @@ func (s *server) curl(count int, upload bool) result {
 			fmt.Fprintf(&list, "url = \"https://%s%s\"\noutput = \"/dev/null\"\n", s.address, s.presigned("GET", name, ""))
 		}
 	}
-	config := s.write("curl", []byte(list.String()))
+	return s.transfer(list.String(), nil)
+}
+
+// Puts one object of 64 MiB count times by curl, 16 at a time, in chunks that were framed before.
+func (s *server) curlChunks(count int, frame func(string, []byte) ([]byte, http.Header)) result {
+	var list strings.Builder
+	name := "chunks"
+	body, headers := frame(name, random(64*mib))
+	file := s.write("chunks", body)
+	for range count {
+		fmt.Fprintf(&list, "upload-file = %q\nurl = \"https://%s/%s/%s\"\noutput = \"/dev/null\"\n", file, s.address, bucket, name)
+	}
+	var lines []string
+	for header := range headers {
+		if header != "Content-Length" {
+			lines = append(lines, header+": "+headers.Get(header))
+		}
+	}
+	return s.transfer(list.String(), lines)
+}
+
+// Carries out a list of transfers, 16 at a time.
+func (s *server) transfer(list string, headers []string) result {
+	config := s.write("curl", []byte(list))
+	times := s.folder + ".times"
 	out, err := os.Create(times)
 	must(err)
-	command := exec.Command("curl", "--http1.1", "-sSkZ", "--no-progress-meter", "--parallel-immediate", "--parallel-max", fmt.Sprint(connections), "-H", "Expect:",
-		"-w", "%{http_code} %{time_total}\n", "-K", config)
+	arguments := []string{"--http1.1", "-sSkZ", "--no-progress-meter", "--parallel-immediate", "--parallel-max", fmt.Sprint(connections), "-H", "Expect:",
+		"-w", "%{http_code} %{time_total}\n", "-K", config}
+	for _, header := range headers {
+		arguments = append(arguments, "-H", header)
+	}
+	command := exec.Command("curl", arguments...)
 	command.Stdout, command.Stderr = out, os.Stderr
 	began := time.Now()
 	must(command.Run())
