@@ -156,8 +156,9 @@ pub struct TenantSpec {
     #[serde(default)]
     pub suspend: bool,
 
-    /// What becomes of the data when the Tenant is deleted. `Retain`: the volume claim stays and a Tenant of the same
-    /// name adopts it. `Delete`: it goes with the Tenant. Default: `Retain`.
+    /// What becomes of the data when the Tenant is deleted. `Retain`: the volume claim stays, with the Secret `NAME-iam` without
+    /// which users, access keys and policies in it can't be read, and a Tenant of the same name adopts both. `Delete`: they go
+    /// with the Tenant. Default: `Retain`.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }

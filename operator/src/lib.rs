@@ -13,6 +13,7 @@ pub mod apply;
 pub mod ownership;
 pub mod authority;
 pub mod root_credentials;
+pub mod iam_key;
 pub mod control;
 pub mod event;
 pub mod lease;

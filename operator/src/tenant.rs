@@ -56,4 +56,9 @@ impl ObjectNames {
     pub fn root(&self) -> String {
         format!("{}-root", self.tenant)
     }
+
+    /// The Secret with the key that identities and policies are sealed by.
+    pub fn iam(&self) -> String {
+        format!("{}-iam", self.tenant)
+    }
 }

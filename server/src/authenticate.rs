@@ -82,6 +82,11 @@ impl Authenticator {
         &self.region
     }
 
+    /// All other identities; `None` where there are none but root.
+    pub fn iam(&self) -> Option<&Arc<Iam>> {
+        self.iam.as_ref()
+    }
+
     fn snapshot(&self) -> Arc<Snapshot> {
         self.iam.as_ref().map(|iam| iam.snapshot()).unwrap_or_default()
     }

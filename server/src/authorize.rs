@@ -14,6 +14,7 @@ use coffer_policy::{
 use coffer_store::{BucketName, ObjectKey};
 
 use crate::answer::Refusal;
+use crate::iam::entity::BucketPolicy;
 use crate::operation::Operation;
 use crate::route::Target;
 pub use caller::{Caller, Identity};
@@ -47,6 +48,8 @@ struct Question {
     caller: Caller,
     /// `None` where no policy is asked.
     context: Option<Context<'static>>,
+    /// The policies of the buckets that the request names, as they were when it came.
+    buckets: Vec<Arc<BucketPolicy>>,
 }
 
 /// A decision, and what made it.
@@ -119,7 +122,7 @@ pub fn authorize(
     told: &mut Option<Decision>,
 ) -> Result<Authorized, Refusal> {
     let context = (!caller.is_owner()).then(|| context::context(&caller, target, facts));
-    let question = Question { caller, context };
+    let question = Question { caller, context, buckets: facts.buckets.to_vec() };
     let names_version = names_version(facts.head.uri.query().unwrap_or_default());
     let extra = table::extra(target.operation, &facts.head.headers);
     for need in table::needs(target.operation).iter().chain(&extra) {
@@ -127,8 +130,10 @@ pub fn authorize(
             (On::Service, _, _) => Resource::Service,
             (On::Bucket, Some(bucket), _) => Resource::Bucket(bucket),
             (On::Object, Some(bucket), Some(key)) => Resource::Object(bucket, key),
-            (On::Keys, Some(_), _)
-                if !matches!(question.caller.identity(), Identity::Anonymous) =>
+            // Each key is asked for by the handler. Strangers are allowed something by the bucket's policy alone.
+            (On::Keys, Some(bucket), _)
+                if !matches!(question.caller.identity(), Identity::Anonymous)
+                    || question.policy_of(bucket).is_some() =>
             {
                 continue;
             }
@@ -173,16 +178,38 @@ impl Question {
             Resource::Bucket(bucket) => bucket.as_str().to_owned(),
             Resource::Object(bucket, key) => format!("{}/{}", bucket.as_str(), key.as_str()),
         };
-        decide(&self.caller, action, PolicyResource::S3(&name), context)
+        let bucket = match resource {
+            Resource::Service => None,
+            Resource::Bucket(bucket) | Resource::Object(bucket, _) => self.policy_of(bucket),
+        };
+        decide_in(&self.caller, action, PolicyResource::S3(&name), context, bucket)
+    }
+
+    fn policy_of(&self, bucket: &BucketName) -> Option<&BucketPolicy> {
+        let is_it = |policy: &&Arc<BucketPolicy>| policy.bucket.as_str() == bucket.as_str();
+        self.buckets.iter().find(is_it).map(Arc::as_ref)
     }
 }
 
-/// The one decision, for every API: whose policies have a say is told here.
+/// The decision about what is in no bucket, or in one that has no policy.
 pub fn decide(
     caller: &Caller,
     action: Action,
     resource: PolicyResource<'_>,
     context: &Context<'_>,
+) -> Decision {
+    decide_in(caller, action, resource, context, None)
+}
+
+/// The one decision, for every API: whose policies have a say is told here. `bucket` is the policy of the resource's bucket.
+///
+/// Root is not held by it: whoever locks everyone out of a bucket needs somebody to let them in again.
+pub fn decide_in(
+    caller: &Caller,
+    action: Action,
+    resource: PolicyResource<'_>,
+    context: &Context<'_>,
+    bucket: Option<&BucketPolicy>,
 ) -> Decision {
     if caller.is_owner() {
         return Decision::OWNER;
@@ -200,6 +227,7 @@ pub fn decide(
         identity: &identity,
         groups: &groups,
         limits: limit.as_slice(),
+        bucket: bucket.map(|bucket| Named { name: bucket.bucket.as_str(), policy: &bucket.policy }),
         ..Policies::default()
     };
     let principal = caller.principal();

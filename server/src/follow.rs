@@ -46,6 +46,23 @@ where
     T: Send + Sync + 'static,
     E: std::error::Error + Send + 'static,
 {
+    follow_and_tell(what, files, read, || {})
+}
+
+/// The same, and says by `changed` after each change that the value is another.
+///
+/// # Errors
+/// The error of the first `read`.
+pub fn follow_and_tell<T, E>(
+    what: &'static str,
+    files: Vec<PathBuf>,
+    read: impl Fn() -> Result<T, E> + Send + 'static,
+    changed: impl Fn() + Send + 'static,
+) -> Result<Arc<ArcSwap<T>>, E>
+where
+    T: Send + Sync + 'static,
+    E: std::error::Error + Send + 'static,
+{
     let mut seen = Stamp::of(&files);
     let value = Arc::new(ArcSwap::from_pointee(read()?));
     let followed = Arc::downgrade(&value);
@@ -63,6 +80,7 @@ where
             match read() {
                 Ok(fresh) => {
                     value.store(Arc::new(fresh));
+                    changed();
                     info!(what, "reloaded");
                 }
                 Err(error) => warn!(

@@ -15,7 +15,7 @@ mod row;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use coffer_store::{IamChange, Store, StoreError};
+use coffer_store::{Store, StoreError};
 use tokio::sync::Mutex;
 
 pub use draft::Draft;
@@ -61,7 +61,7 @@ impl Iam {
         let current = ArcSwap::from_pointee(Snapshot::default());
         let iam = Self { current, store, keys, changing: Mutex::new(()) };
         iam.reload().await?;
-        iam.seal_anew().await?;
+        iam.rotate(iam.keys.load_full()).await?;
         Ok(iam)
     }
 
@@ -132,38 +132,34 @@ impl Iam {
         Ok(())
     }
 
-    /// After the tenant's key was rotated: seals by the new one what the earlier one sealed.
+    /// Takes another key: seals by it what earlier ones sealed. A key that can't open everything isn't taken, and the one before
+    /// goes on to be used: rows under two keys of which neither names the other could never be read again.
     ///
     /// # Errors
-    /// As [`Iam::change`].
-    pub async fn seal_anew(&self) -> Result<(), IamError> {
+    /// `Unreadable` when the key isn't taken; else as [`Iam::change`]: then it is worth trying again.
+    pub async fn rotate(&self, keys: Arc<SealingKeys>) -> Result<(), IamError> {
         let _one_at_a_time = self.changing.lock().await;
-        let (read, keys) = (self.store.iam_rows().await?, self.keys.load_full());
-        let mut changes = Vec::new();
-        for (name, value) in read.rows {
-            if keys.is_current(&value) {
-                continue;
+        loop {
+            let read = self.store.iam_rows().await?;
+            let changes = row::seal_anew(&read.rows, &keys)
+                .map_err(|(row, why)| IamError::Unreadable { row, why })?;
+            // From here on, it opens all that there is.
+            self.keys.store(Arc::clone(&keys));
+            if changes.is_empty() {
+                return Ok(());
             }
-            let unreadable = |why| IamError::Unreadable {
-                row: String::from_utf8_lossy(&name).into_owned(),
-                why: row::RowError::from(why),
-            };
-            let plain = keys.open(&name, &value).map_err(unreadable)?;
-            let sealed = keys.seal(&name, &plain).map_err(unreadable)?;
-            changes.push(IamChange::Put(name, sealed.into()));
-        }
-        if changes.is_empty() {
-            return Ok(());
-        }
-        match self.store.change_iam(read.revision, changes).await? {
-            Some(revision) => {
-                let mut snapshot = Snapshot::clone(&self.snapshot());
-                snapshot.set_revision(revision);
-                self.current.store(Arc::new(snapshot));
-                Ok(())
+            let before = self.snapshot().revision();
+            if let Some(revision) = self.store.change_iam(read.revision, changes).await? {
+                if before == read.revision {
+                    let mut snapshot = Snapshot::clone(&self.snapshot());
+                    snapshot.set_revision(revision);
+                    self.current.store(Arc::new(snapshot));
+                } else {
+                    self.reload().await?;
+                }
+                return Ok(());
             }
-            // Another server changes them; its turn may have done it, or the next start does.
-            None => self.reload().await,
+            // Another server changed them meanwhile.
         }
     }
 }

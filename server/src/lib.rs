@@ -22,10 +22,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use coffer_store::{OpenError, Settings, Store};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use accept::certificate::{self, CertificateError};
 use audit::Audit;
@@ -133,9 +135,39 @@ pub async fn run(config: Config) -> Result<(), StartError> {
 async fn iam(folder: &Path, store: &Store) -> Result<Arc<Iam>, StartError> {
     let files = SealingKeys::FILES.map(|name| folder.join(name)).to_vec();
     let read = folder.to_owned();
-    let keys = follow::follow("key of identities", files, move || SealingKeys::read(&read))?;
-    Ok(Arc::new(Iam::open(store.clone(), keys).await?))
+    let changed = Arc::new(Notify::new());
+    let tell = Arc::clone(&changed);
+    let followed = follow::follow_and_tell(
+        "key of identities",
+        files,
+        move || SealingKeys::read(&read),
+        move || tell.notify_one(),
+    )?;
+    let keys = Arc::new(ArcSwap::new(followed.load_full()));
+    let iam = Arc::new(Iam::open(store.clone(), keys).await?);
+    s3::bucket_policy::sweep(store, &iam).await.map_err(IamError::from)?;
+    tokio::spawn(rotate(Arc::clone(&iam), followed, changed));
+    Ok(iam)
 }
+
+/// Has identities and policies sealed by each new key.
+async fn rotate(iam: Arc<Iam>, followed: Arc<ArcSwap<SealingKeys>>, changed: Arc<Notify>) {
+    loop {
+        changed.notified().await;
+        while let Err(error) = iam.rotate(followed.load_full()).await {
+            error!(
+                error = &error as &dyn std::error::Error,
+                "the new key of identities and policies isn't used; keep the one before it as `previous`"
+            );
+            // Another key, or another try where the store failed.
+            drop(tokio::time::timeout(AGAIN, changed.notified()).await);
+        }
+        info!("identities and policies are sealed by the current key");
+    }
+}
+
+/// After how long a new key is tried again.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// How long the store may take to close.
 const LAST_STEPS: Duration = Duration::from_secs(2);

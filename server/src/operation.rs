@@ -65,9 +65,6 @@ const VERSIONING: Support =
     Later("Versioning isn't part of this version of Coffer; a bucket keeps one version of a key.");
 const ENCRYPTION: Support =
     Later("Encryption at rest isn't part of this version of Coffer; nothing was stored.");
-const POLICY: Support = Later(
-    "Bucket policies aren't part of this version of Coffer; only the root identity has access.",
-);
 const CONFIGURATION: Support =
     Later("This bucket configuration isn't part of Coffer; nothing was changed.");
 const FOREIGN: Support = Later("This AWS feature isn't part of Coffer.");
@@ -113,10 +110,10 @@ operations! {
     GetBucketEncryption => unset(Unset::Missing("ServerSideEncryptionConfigurationNotFoundError", "The server side encryption configuration was not found.")),
     PutBucketEncryption => ENCRYPTION,
     DeleteBucketEncryption => ENCRYPTION,
-    GetBucketPolicy => unset(Unset::Missing("NoSuchBucketPolicy", "The bucket policy does not exist.")),
-    GetBucketPolicyStatus => unset(Unset::Missing("NoSuchBucketPolicy", "The bucket policy does not exist.")),
-    PutBucketPolicy => POLICY,
-    DeleteBucketPolicy => POLICY,
+    GetBucketPolicy => Built,
+    GetBucketPolicyStatus => Built,
+    PutBucketPolicy => Built,
+    DeleteBucketPolicy => Built,
     GetObjectLockConfiguration => unset(Unset::Missing("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket.")),
     PutObjectLockConfiguration => LOCK,
     GetObjectRetention => unset(Unset::Missing("NoSuchObjectLockConfiguration", "The specified object does not have a ObjectLock configuration.")),

@@ -5,6 +5,7 @@
 
 pub mod attributes;
 mod bucket;
+pub mod bucket_policy;
 pub mod checksum;
 pub mod conditions;
 mod copy;
@@ -38,7 +39,6 @@ use crate::answer::Refusal;
 use crate::authenticate::Trailers;
 use crate::authorize::{Authorized, Resource};
 use crate::operation::Unset;
-use crate::route::Target;
 
 /// What the steps before found out about a request, for its handler.
 #[derive(Clone, Debug)]
@@ -76,16 +76,20 @@ impl Context {
 }
 
 impl Context {
-    /// The answer to a failed look-up. That a key isn't there is told to those who may list its bucket. Source: AWS, GetObject.
-    fn look_up_failed(&self, bucket: &BucketName, error: StoreError) -> S3Error {
-        if matches!(error, StoreError::NoSuchKey)
-            && let Err(refusal) =
-                self.authorized.also(Action::S3ListBucket, Resource::Bucket(bucket))
-        {
-            return refusal.into();
-        }
-        fault::s3(error)
+    /// The answer to a failed look-up of an object.
+    fn look_up_failed(&self, bucket: &BucketName, error: &StoreError) -> S3Error {
+        look_up_failed(&self.authorized, bucket, error).into()
     }
+}
+
+/// That a key isn't there is told to those who may list its bucket. Source: AWS, GetObject.
+fn look_up_failed(authorized: &Authorized, bucket: &BucketName, error: &StoreError) -> Refusal {
+    if matches!(error, StoreError::NoSuchKey)
+        && let Err(refusal) = authorized.also(Action::S3ListBucket, Resource::Bucket(bucket))
+    {
+        return refusal;
+    }
+    fault::refusal(error)
 }
 
 /// The S3 service of a store.
@@ -133,8 +137,12 @@ impl S3 {
     ///
     /// # Errors
     /// `404` for a bucket or object that isn't there, or for the configuration itself.
-    pub async fn unset(&self, unset: Unset, target: &Target) -> Result<Response<Body>, Refusal> {
-        unset::answer(&self.handlers.store, unset, target).await
+    pub async fn unset(
+        &self,
+        unset: Unset,
+        authorized: &Authorized,
+    ) -> Result<Response<Body>, Refusal> {
+        unset::answer(&self.handlers.store, unset, authorized).await
     }
 }
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use coffer_policy::{Action, Outcome, Resource};
-use coffer_store::{IndexHealth, Store};
+use coffer_store::{BucketName, IndexHealth, Store};
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use s3s::Body;
@@ -25,11 +25,12 @@ use crate::authenticate::{Authenticated, Authenticator, Caller, DecodedBody, Ope
 use crate::authorize::context::Facts;
 use crate::authorize::{self, Authorized};
 use crate::config::Limits;
+use crate::iam::entity::BucketPolicy;
 use crate::metrics::Metrics;
 use crate::operation::{Operation, Support};
 use crate::route::{self, Domains, Health, Route, Target};
 use crate::s3::post_form::{Upload, location};
-use crate::s3::{self, S3};
+use crate::s3::{self, S3, bucket_policy};
 use backoff::Backoff;
 pub use running::Answer;
 use running::{Places, Running};
@@ -177,13 +178,14 @@ impl Service {
             }
         };
         trail.is_from(&caller.caller, caller.scheme);
-        let facts = self.facts(&head, peer, &caller, now);
+        let buckets = self.bucket_policies(&caller, &target, &head.headers).await?;
+        let facts = self.facts(&head, peer, &caller, now, &buckets);
         let told = &mut trail.decision;
         let authorized = authorize::authorize(caller.caller.clone(), &target, &facts, told)?;
         s3::supported::check(&head.headers, &target)?;
         match target.operation.support() {
             Support::Later(sentence) => Err(Refusal::not_implemented(sentence)),
-            Support::Unset(unset) => self.s3.unset(unset, &target).await,
+            Support::Unset(unset) => self.s3.unset(unset, &authorized).await,
             Support::Built if target.operation == Operation::PostObject => Err(Refusal::new(
                 "PreconditionFailed",
                 412,
@@ -192,10 +194,54 @@ impl Service {
             Support::Built => {
                 let length = content_length(&head, &target)?;
                 let body = DecodedBody::new(body, &caller.payload, length, &self.limits);
+                if is_about_policy(target.operation) {
+                    return self.policy(&head, body, length, &authorized, now).await;
+                }
                 let resource = head.uri.path().to_owned();
-                self.wire(head, body, length, authorized, now, &resource, ids).await
+                let policy = deletes_policy(&authorized, &caller);
+                let answer = self.wire(head, body, length, authorized, now, &resource, ids).await?;
+                if let (Some(iam), Some(policy)) = (self.authenticator.iam(), policy)
+                    && answer.status().is_success()
+                {
+                    bucket_policy::forget(iam, &policy).await;
+                }
+                Ok(answer)
             }
         }
+    }
+
+    /// The policies of the buckets that a request names, as its target or as what it copies from.
+    async fn bucket_policies(
+        &self,
+        caller: &Authenticated,
+        target: &Target,
+        headers: &HeaderMap,
+    ) -> Result<Vec<Arc<BucketPolicy>>, Refusal> {
+        let source = authorize::context::copy_source(headers).and_then(|source| {
+            source.split('/').nth(1).and_then(|name| name.parse::<BucketName>().ok())
+        });
+        let source = source.filter(|source| target.bucket.as_ref() != Some(source));
+        let named: Vec<&BucketName> = target.bucket.iter().chain(&source).collect();
+        bucket_policy::in_force(&self.store, caller.caller.snapshot(), &named).await
+    }
+
+    /// Carries out an operation on a bucket's policy, which is no XML.
+    async fn policy(
+        &self,
+        head: &Parts,
+        body: DecodedBody,
+        length: Option<u64>,
+        authorized: &Authorized,
+        now: Timestamp,
+    ) -> Result<Response<Body>, Refusal> {
+        let trailers = body.trailers();
+        let longest = bucket_policy::LONGEST;
+        let document =
+            s3::document::read_as_is(body, length, longest, bucket_policy::too_large).await?;
+        let operation = authorized.operation();
+        s3::document::check_digests(&document, &head.headers, &trailers, operation)?;
+        let iam = self.authenticator.iam().map(Arc::as_ref);
+        bucket_policy::answer(&self.store, iam, authorized, &document, now).await
     }
 
     /// Carries out a form: its fields say who sent it and what they ask for, its file is put as by a PutObject.
@@ -228,7 +274,8 @@ impl Service {
         trail.key = object.key.as_ref().map(|key| key.as_str().to_owned());
         // What a form sets, it sets by its fields.
         let form_headers = std::mem::replace(&mut head.headers, headers);
-        let facts = self.facts(&head, peer, &caller, now);
+        let buckets = self.bucket_policies(&caller, &object, &head.headers).await?;
+        let facts = self.facts(&head, peer, &caller, now, &buckets);
         let told = &mut trail.decision;
         let authorized = authorize::authorize(caller.caller.clone(), &object, &facts, told)?;
         let headers = std::mem::replace(&mut head.headers, form_headers);
@@ -251,6 +298,7 @@ impl Service {
         peer: &Peer,
         caller: &Authenticated,
         now: Timestamp,
+        buckets: &'a [Arc<BucketPolicy>],
     ) -> Facts<'a> {
         Facts {
             head,
@@ -260,6 +308,7 @@ impl Service {
             scheme: caller.scheme,
             signed_at: caller.signed_at,
             region: self.authenticator.region(),
+            buckets,
         }
     }
 
@@ -366,7 +415,7 @@ impl Service {
         let authenticate = || self.authenticator.authenticate_scraper(head, now);
         let caller = self.guarded(head, peer, authenticate)?;
         let context =
-            authorize::context::of_admin(&caller.caller, &self.facts(head, peer, &caller, now));
+            authorize::context::of_admin(&caller.caller, &self.facts(head, peer, &caller, now, &[]));
         let action = Action::AdminPrometheus;
         let decision = authorize::decide(&caller.caller, action, Resource::All, &context);
         if decision.outcome != Outcome::Allow {
@@ -401,6 +450,23 @@ impl Service {
         }
         response
     }
+}
+
+fn is_about_policy(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::GetBucketPolicy
+            | Operation::GetBucketPolicyStatus
+            | Operation::PutBucketPolicy
+            | Operation::DeleteBucketPolicy
+    )
+}
+
+/// The policy that goes with what the operation deletes.
+fn deletes_policy(authorized: &Authorized, caller: &Authenticated) -> Option<Arc<BucketPolicy>> {
+    let bucket = authorized.target().bucket.as_ref()?;
+    let deletes = authorized.operation() == Operation::DeleteBucket;
+    caller.caller.snapshot().bucket_policy(bucket.as_str()).filter(|_| deletes).cloned()
 }
 
 /// Whether it is worth waiting for this process. It isn't once nothing can be written any more until another one is started.
@@ -560,7 +626,7 @@ fn is_signing(name: &str) -> bool {
 }
 
 /// Takes out what was verified, so that nothing behind this point can read it differently.
-fn bare_headers(headers: &mut http::HeaderMap, length: Option<u64>) {
+fn bare_headers(headers: &mut HeaderMap, length: Option<u64>) {
     for name in [
         "authorization",
         "x-amz-date",

@@ -108,7 +108,7 @@ impl Request {
 }
 
 /// A sub-resource with a value that it can have.
-fn pair(name: &str) -> String {
+pub(crate) fn pair(name: &str) -> String {
     match name {
         "list-type" => "list-type=2".to_owned(),
         "uploadId" => "uploadId=u".to_owned(),

@@ -216,7 +216,12 @@ impl Tender {
             }
             None => read(&names.root())?,
         };
-        let found = Found { authority: read(&names.authority())?, tls: read(&names.tls())?, root };
+        let found = Found {
+            authority: read(&names.authority())?,
+            tls: read(&names.tls())?,
+            root,
+            iam: read(&names.iam())?,
+        };
         #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
         let now = Timestamp::now();
         Ok(material(tenant, &found, now, &mut rand::rng())?)
@@ -238,10 +243,8 @@ impl Tender {
             }
             Ok(())
         };
-        for secret in [Some(&objects.authority), Some(&objects.tls), objects.root.as_ref()]
-            .into_iter()
-            .flatten()
-        {
+        let secrets = [&objects.iam, &objects.authority, &objects.tls];
+        for secret in secrets.into_iter().chain(&objects.root) {
             let name = secret.metadata.name.as_deref().unwrap_or_default();
             write(
                 self.folders.secret(name),
@@ -421,6 +424,7 @@ impl Tender {
             tenant.is_some_and(|tenant| tenant.spec.deletion_policy == DeletionPolicy::Delete);
         if deletes {
             folders.push(self.folders.claim(&names.data()));
+            folders.push(self.folders.secret(&names.iam()));
         }
         for folder in folders {
             if let Err(cause) = pod::remove_folder(&folder) {

@@ -51,7 +51,7 @@ impl Failure {
             Self::Material(MaterialError::RootMissing(_)) => {
                 (State::Stalled, Reason::ReferenceNotFound)
             }
-            Self::Material(MaterialError::RootInvalid { .. }) => {
+            Self::Material(MaterialError::RootInvalid { .. } | MaterialError::IamKey { .. }) => {
                 (State::Stalled, Reason::ReferenceInvalid)
             }
             Self::Material(MaterialError::Authority { .. }) => {

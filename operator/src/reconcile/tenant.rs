@@ -1,6 +1,7 @@
 //! One Tenant's reconciliation.
 
 mod objects;
+mod iam_key;
 mod roll;
 mod prove;
 mod report;

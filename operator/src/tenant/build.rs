@@ -42,6 +42,8 @@ pub struct Objects {
     pub ca: ConfigMap,
     /// The server certificate.
     pub tls: Secret,
+    /// The key that identities and policies are sealed by. Where it exists, only its owner is ever written.
+    pub iam: Secret,
     /// Generated root credentials; none where the user brings them.
     pub root: Option<Secret>,
     /// What clients connect to.
@@ -64,6 +66,7 @@ pub fn build(tenant: &ValidTenant, material: &Material) -> Objects {
         authority: certificate::authority(tenant, material),
         ca: certificate::roots(tenant, material),
         tls: certificate::server(tenant, material),
+        iam: certificate::iam_key(tenant, material),
         root: tenant.root_secret.is_none().then(|| certificate::root_credentials(tenant, material)),
         service: service::clients(tenant),
         pods_service: service::pods(tenant),
@@ -121,7 +124,7 @@ pub fn owner(tenant: &ValidTenant) -> OwnerReference {
     }
 }
 
-/// Metadata of the volume claim.
+/// Metadata of what lives as long as the data: the volume claim, and the key without which a part of it can't be read.
 fn kept(tenant: &ValidTenant, name: String) -> ObjectMeta {
     match tenant.deletion_policy {
         DeletionPolicy::Retain => unowned(tenant, name),

@@ -10,6 +10,7 @@ use crate::authority::renewal::{self, AuthorityDecision};
 use crate::authority::{
     Authority, AuthorityError, CertificateFacts, ServerCertificate, self_signed,
 };
+use crate::iam_key::{IamKey, IamKeyError};
 use crate::root_credentials::{RootCredentials, RootCredentialsError};
 use crate::tenant::validate::ValidTenant;
 
@@ -26,6 +27,8 @@ pub struct Found {
     pub tls: Option<SecretData>,
     /// Root credentials, brought or generated.
     pub root: Option<SecretData>,
+    /// The key that identities and policies are sealed by.
+    pub iam: Option<SecretData>,
 }
 
 /// What the objects are built of.
@@ -41,6 +44,8 @@ pub struct Material {
     pub root_fingerprint: String,
     /// The root identity's keys.
     pub root: RootCredentials,
+    /// The key that identities and policies are sealed by.
+    pub iam: IamKey,
     /// What was made anew, as sentences for events and logs.
     pub made: Vec<String>,
 }
@@ -60,6 +65,14 @@ pub enum MaterialError {
         name: String,
         /// What is wrong with it.
         cause: RootCredentialsError,
+    },
+    /// The Secret with the key of identities and policies can't be used.
+    #[error("Secret `{name}`: {cause}")]
+    IamKey {
+        /// The Secret's name.
+        name: String,
+        /// What is wrong with it.
+        cause: IamKeyError,
     },
     /// The authority's Secret can't be used.
     #[error(
@@ -85,6 +98,7 @@ pub fn material(
 ) -> Result<Material, MaterialError> {
     let mut made = Vec::new();
     let root = root_credentials(tenant, found, &mut made, rng)?;
+    let iam = iam_key(tenant, found, &mut made, rng)?;
     let refused = |cause| MaterialError::Authority { name: tenant.names().authority(), cause };
     let names = &tenant.subject_names;
     let authority =
@@ -121,6 +135,7 @@ pub fn material(
         authority,
         server,
         root,
+        iam,
         made,
     })
 }
@@ -143,4 +158,18 @@ fn root_credentials(
                 .map_err(|cause| MaterialError::RootInvalid { name, cause })
         }
     }
+}
+
+fn iam_key(
+    tenant: &ValidTenant,
+    found: &Found,
+    made: &mut Vec<String>,
+    rng: &mut impl rand::CryptoRng,
+) -> Result<IamKey, MaterialError> {
+    if let Some(data) = &found.iam {
+        let name = tenant.names().iam();
+        return IamKey::parse(data).map_err(|cause| MaterialError::IamKey { name, cause });
+    }
+    made.push("generated the key that identities and policies are sealed by".to_owned());
+    Ok(IamKey::generate(rng))
 }

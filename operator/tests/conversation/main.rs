@@ -42,6 +42,7 @@ async fn what_the_pod_needs_is_there_before_it() {
             "POST secrets/photos-authority",
             "POST configmaps/photos-ca",
             "POST secrets/photos-tls",
+            "POST secrets/photos-iam",
             "POST secrets/photos-root",
             "POST services/photos",
             "POST services/photos-pods",
@@ -64,23 +65,27 @@ async fn nothing_is_written_at_rest() {
     let seen = cluster.tenant_with_status(&tenant());
     for _ in 0..3 {
         let requests = run(&cluster, &seen).await;
-        assert_eq!(requests.len(), 3, "only the Secrets are read: {requests:?}");
+        assert_eq!(requests.len(), 4, "only the Secrets are read: {requests:?}");
         assert!(requests.iter().all(|request| request.starts_with("GET secrets/")), "{requests:?}");
     }
 }
 
 #[tokio::test]
 async fn an_operator_killed_at_any_write_is_followed_by_one_that_finishes() {
-    for writes in 0..11 {
+    for writes in 0..12 {
         let cluster = Cluster::start();
         cluster.fail_after(writes);
         run(&cluster, &tenant()).await;
         let first = cluster.object("secrets/photos-authority");
+        let key = cluster.object("secrets/photos-iam");
         cluster.heal();
         // A new process: it remembers nothing, its stores are filled anew.
         cluster.fill_stores();
         run(&cluster, &tenant()).await;
         assert!(cluster.object("statefulsets/photos").is_some(), "killed after {writes} writes");
+        if key.is_some() {
+            assert_eq!(cluster.object("secrets/photos-iam"), key, "after {writes} writes");
+        }
         if first.is_some() {
             assert_eq!(
                 cluster.object("secrets/photos-authority"),
@@ -99,6 +104,7 @@ async fn an_object_of_another_is_left_alone() {
         "secrets/photos-authority",
         "secrets/photos-tls",
         "secrets/photos-root",
+        "secrets/photos-iam",
         "configmaps/photos-ca",
         "services/photos",
         "statefulsets/photos",
@@ -134,6 +140,48 @@ async fn a_kept_claim_of_the_same_name_is_adopted() {
     run(&cluster, &tenant()).await;
     assert_eq!(cluster.condition("Reconciling").0, "True");
     assert!(cluster.object("statefulsets/photos").is_some());
+}
+
+#[tokio::test]
+async fn a_kept_key_of_identities_is_taken_up_and_never_overwritten() {
+    let cluster = Cluster::start();
+    let marks =
+        json!({"coffer.dev/tenant": "photos", "app.kubernetes.io/managed-by": "coffer-operator"});
+    // 32 letters in base64, in base64.
+    let key = "UVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRT0=";
+    for (name, data, kind, reason) in [
+        ("a key", json!({"key": key, "note": "YQ=="}), "Reconciling", "Starting"),
+        // What holds no key is told, never replaced.
+        ("no key", json!({"note": "YQ=="}), "Stalled", "ReferenceInvalid"),
+    ] {
+        cluster.put("secrets/photos-iam", json!({"metadata": {"labels": marks}, "data": data}));
+        let before = cluster.object("secrets/photos-iam");
+        let requests = run(&cluster, &tenant()).await;
+        assert_eq!(cluster.object("secrets/photos-iam"), before, "{name}");
+        let writes =
+            |request: &&String| request.ends_with("/photos-iam") && !request.starts_with("GET");
+        assert_eq!(requests.iter().find(writes), None, "{name}");
+        assert_eq!(cluster.condition(kind), ("True".to_owned(), reason.to_owned()), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_key_of_identities_follows_the_deletion_policy() {
+    let cluster = Cluster::start();
+    run(&cluster, &tenant()).await;
+    let data = cluster.object("secrets/photos-iam").unwrap()["data"].clone();
+    for (policy, owners) in [("Delete", 1), ("Retain", 0)] {
+        let mut changed = tenant();
+        changed["spec"]["deletionPolicy"] = json!(policy);
+        cluster.fill_stores();
+        run(&cluster, &changed).await;
+        let secret = cluster.object("secrets/photos-iam").unwrap();
+        let found = secret["metadata"]["ownerReferences"].as_array().map_or(0, Vec::len);
+        assert_eq!(found, owners, "{policy}");
+        assert_eq!(secret["data"], data, "{policy}");
+        let body = cluster.last_body("MERGE secrets/photos-iam");
+        assert!(body.get("data").is_none(), "{policy}: only the owner is written");
+    }
 }
 
 #[tokio::test]

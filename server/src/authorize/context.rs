@@ -5,6 +5,7 @@
 //! Source: AWS IAM global condition context keys; Amazon S3 condition keys.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use coffer_policy::{Context, Key};
 use coffer_signature::Scheme;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use rustls::ProtocolVersion;
 
 use super::Caller;
+use crate::iam::entity::BucketPolicy;
 use crate::operation::Operation;
 use crate::route::Target;
 
@@ -35,6 +37,8 @@ pub struct Facts<'a> {
     pub signed_at: Option<Timestamp>,
     /// The region that signatures name here.
     pub region: &'a str,
+    /// The policies of the buckets that it names, target and source.
+    pub buckets: &'a [Arc<BucketPolicy>],
 }
 
 /// Headers that are keys of their own name.
@@ -64,7 +68,7 @@ const HEADERS: &[(&str, Key)] = &[
 
 /// The keys of a request that isn't S3's: what is known of its caller and its connection.
 pub fn of_admin(caller: &Caller, facts: &Facts<'_>) -> Context<'static> {
-    let Facts { head, source, tls, now, scheme, signed_at, region } = *facts;
+    let Facts { head, source, tls, now, scheme, signed_at, region, buckets: _ } = *facts;
     let mut context = Context::new();
     context.set(Key::AwsCurrentTime, now.to_string());
     context.set(Key::AwsEpochTime, now.as_second().to_string());
@@ -121,7 +125,7 @@ fn only(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// The source that a copy names, as `/bucket/key`.
-pub(super) fn copy_source(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn copy_source(headers: &HeaderMap) -> Option<String> {
     let text = headers.get("x-amz-copy-source")?.to_str().ok()?;
     let path = text.split_once("?versionId=").map_or(text, |(path, _)| path);
     let path = percent_encoding::percent_decode_str(path).decode_utf8().ok()?;

@@ -8,7 +8,7 @@ use coffer_signature::SecretKey;
 use coffer_store::IamChange;
 use jiff::{SignedDuration, Timestamp};
 
-use super::entity::{AccessKey, Entity, Group, Parent, Status, StoredPolicy, User};
+use super::entity::{AccessKey, BucketPolicy, Entity, Group, Parent, Status, StoredPolicy, User};
 use super::name::Name;
 use super::row::{self, Row};
 use super::seal::SealingKeys;
@@ -397,12 +397,35 @@ impl Draft {
         Ok(())
     }
 
+    /// Puts a policy on the bucket of this name and number, in the place of what was there.
+    ///
+    /// # Errors
+    /// Never yet; a policy is checked by its type.
+    pub fn put_bucket_policy(&mut self, policy: BucketPolicy) -> Result<(), Refused> {
+        self.put(Entity::BucketPolicy(Arc::new(policy)));
+        Ok(())
+    }
+
+    /// Removes the policy of the bucket of this name and number; fine where there is none.
+    ///
+    /// # Errors
+    /// Never yet.
+    pub fn delete_bucket_policy(&mut self, bucket: &Name, number: u64) -> Result<(), Refused> {
+        let there = self.after.bucket_policies.get(bucket);
+        if there.is_some_and(|policy| policy.number == number) {
+            self.after.bucket_policies.remove(bucket);
+            self.rows.insert(Row::BucketPolicy(bucket.clone()), None);
+        }
+        Ok(())
+    }
+
     fn put(&mut self, entity: Entity) {
         let row = match &entity {
             Entity::User(user) => Row::User(user.name.clone()),
             Entity::Group(group) => Row::Group(group.name.clone()),
             Entity::Policy(policy) => Row::Policy(policy.name.clone()),
             Entity::AccessKey(key) => Row::AccessKey(key.name.clone()),
+            Entity::BucketPolicy(policy) => Row::BucketPolicy(policy.bucket.clone()),
         };
         self.after.put(entity.clone());
         self.rows.insert(row, Some(entity));

@@ -20,6 +20,8 @@ pub enum Entity {
     Policy(Arc<StoredPolicy>),
     /// An access key.
     AccessKey(Arc<AccessKey>),
+    /// A bucket's policy.
+    BucketPolicy(Arc<BucketPolicy>),
 }
 
 /// Whether an identity may be used.
@@ -71,6 +73,19 @@ pub struct StoredPolicy {
     /// When it was made.
     pub created: Timestamp,
     /// When its document was last changed.
+    pub updated: Timestamp,
+}
+
+/// The policy of a bucket.
+#[derive(Clone, Debug)]
+pub struct BucketPolicy {
+    /// The bucket's name.
+    pub bucket: Name,
+    /// The bucket's number: one of the same name that is made later doesn't inherit it.
+    pub number: u64,
+    /// The compiled document.
+    pub policy: Policy,
+    /// When it was put.
     pub updated: Timestamp,
 }
 

@@ -6,6 +6,8 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+use coffer_store::BucketName;
+
 use super::Refused;
 
 /// The name of a user, group or policy, or an access key. Cheap to clone.
@@ -58,6 +60,11 @@ impl Name {
             Refused::InvalidAccessKey => Refused::InvalidPolicyName,
             other => other,
         })
+    }
+
+    /// A bucket's name.
+    pub fn bucket(bucket: &BucketName) -> Self {
+        Self(bucket.as_str().into())
     }
 
     fn any(text: &str) -> Result<Self, Refused> {

@@ -6,6 +6,7 @@
 //! | `g` + name | group |
 //! | `p` + name | policy |
 //! | `k` + access key | access key |
+//! | `b` + bucket | bucket policy |
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::entity::{AccessKey, Entity, Group, Parent, Status, StoredPolicy, User};
+use super::entity::{AccessKey, BucketPolicy, Entity, Group, Parent, Status, StoredPolicy, User};
 use super::name::Name;
 use super::seal::{SealError, SealingKeys};
 
@@ -46,6 +47,7 @@ pub(super) enum Row {
     Group(Name),
     Policy(Name),
     AccessKey(Name),
+    BucketPolicy(Name),
 }
 
 impl Row {
@@ -55,6 +57,7 @@ impl Row {
             Self::Group(name) => (b'g', name),
             Self::Policy(name) => (b'p', name),
             Self::AccessKey(name) => (b'k', name),
+            Self::BucketPolicy(name) => (b'b', name),
         };
         [&[letter], name.as_str().as_bytes()].concat()
     }
@@ -105,6 +108,15 @@ struct AccessKeyRecord {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BucketPolicyRecord {
+    form: u32,
+    number: u64,
+    document: String,
+    updated: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
 enum ParentRecord {
     Root,
     User(String),
@@ -130,6 +142,9 @@ pub(super) fn put(entity: &Entity, keys: &SealingKeys) -> Result<IamChange, Seal
         Entity::Group(group) => (Row::Group(group.name.clone()), json(&group_record(group))?),
         Entity::Policy(policy) => (Row::Policy(policy.name.clone()), json(&policy_record(policy))?),
         Entity::AccessKey(key) => (Row::AccessKey(key.name.clone()), json(&key_record(key))?),
+        Entity::BucketPolicy(policy) => {
+            (Row::BucketPolicy(policy.bucket.clone()), json(&bucket_policy_record(policy))?)
+        }
     };
     let name = row.key();
     let sealed = keys.seal(&name, &record)?;
@@ -139,6 +154,24 @@ pub(super) fn put(entity: &Entity, keys: &SealingKeys) -> Result<IamChange, Seal
 /// The change that removes a row.
 pub(super) fn delete(row: &Row) -> IamChange {
     IamChange::Delete(row.key())
+}
+
+/// The changes that seal by the current key what another one sealed.
+///
+/// # Errors
+/// The name of the first row that the keys don't open, and why.
+pub(super) fn seal_anew(
+    rows: &[(Vec<u8>, Bytes)],
+    keys: &SealingKeys,
+) -> Result<Vec<IamChange>, (String, RowError)> {
+    let mut changes = Vec::new();
+    for (name, value) in rows.iter().filter(|(_, value)| !keys.is_current(value)) {
+        let unreadable = |why: SealError| (String::from_utf8_lossy(name).into_owned(), why.into());
+        let plain = keys.open(name, value).map_err(unreadable)?;
+        let sealed = keys.seal(name, &plain).map_err(unreadable)?;
+        changes.push(IamChange::Put(name.clone(), sealed.into()));
+    }
+    Ok(changes)
 }
 
 /// Opens a row.
@@ -151,6 +184,7 @@ pub(super) fn open(name: &[u8], sealed: &[u8], keys: &SealingKeys) -> Result<Ent
         b'g' => Entity::Group(Arc::new(into_group(name, parse(&record)?)?)),
         b'p' => Entity::Policy(Arc::new(into_policy(name, parse(&record)?)?)),
         b'k' => Entity::AccessKey(Arc::new(into_key(name, parse(&record)?)?)),
+        b'b' => Entity::BucketPolicy(Arc::new(into_bucket_policy(name, parse(&record)?)?)),
         _ => return Err(RowError::Record),
     })
 }
@@ -230,6 +264,20 @@ fn into_policy(name: Name, record: PolicyRecord) -> Result<StoredPolicy, RowErro
     let PolicyRecord { form, document, created, updated } = record;
     is_known(form)?;
     Ok(StoredPolicy { name, policy: policy(&document)?, created, updated })
+}
+
+fn bucket_policy_record(stored: &BucketPolicy) -> BucketPolicyRecord {
+    let BucketPolicy { bucket: _, number, policy, updated } = stored;
+    let document = policy.document().to_owned();
+    BucketPolicyRecord { form: FORM, number: *number, document, updated: *updated }
+}
+
+fn into_bucket_policy(bucket: Name, record: BucketPolicyRecord) -> Result<BucketPolicy, RowError> {
+    let BucketPolicyRecord { form, number, document, updated } = record;
+    is_known(form)?;
+    let kind = Kind::Bucket(bucket.as_str());
+    let policy = Policy::parse(kind, document.as_bytes()).map_err(RowError::Policy)?;
+    Ok(BucketPolicy { bucket, number, policy, updated })
 }
 
 fn key_record(key: &AccessKey) -> AccessKeyRecord {

@@ -147,7 +147,7 @@ impl fmt::Debug for SealingKeys {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn keys(current: u8, previous: Option<u8>) -> SealingKeys {

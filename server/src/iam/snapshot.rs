@@ -7,7 +7,7 @@ use coffer_signature::SecretKey;
 use imbl::{HashMap, OrdMap, OrdSet};
 use jiff::Timestamp;
 
-use super::entity::{AccessKey, Entity, Group, Parent, Status, StoredPolicy, User};
+use super::entity::{AccessKey, BucketPolicy, Entity, Group, Parent, Status, StoredPolicy, User};
 use super::name::Name;
 
 /// All identities and policies.
@@ -18,6 +18,7 @@ pub struct Snapshot {
     pub(super) groups: OrdMap<Name, Arc<Group>>,
     pub(super) policies: OrdMap<Name, Arc<StoredPolicy>>,
     pub(super) access_keys: HashMap<Name, Arc<AccessKey>>,
+    pub(super) bucket_policies: HashMap<Name, Arc<BucketPolicy>>,
     /// Group and member.
     pub(super) members: OrdSet<(Name, Name)>,
     /// Parent and access key.
@@ -126,6 +127,16 @@ impl Snapshot {
             .filter_map(|(_, key)| self.access_keys.get(key))
     }
 
+    /// The policy that was put on a bucket of this name; whether it still is that bucket, its number says.
+    pub fn bucket_policy(&self, bucket: &str) -> Option<&Arc<BucketPolicy>> {
+        self.bucket_policies.get(bucket)
+    }
+
+    /// All policies of buckets, in no order.
+    pub fn bucket_policies(&self) -> impl Iterator<Item = &Arc<BucketPolicy>> {
+        self.bucket_policies.values()
+    }
+
     /// The policies attached to a user itself.
     pub fn policies_of<'a>(&'a self, user: &'a User) -> Vec<Named<'a>> {
         self.named(&user.policies)
@@ -164,6 +175,9 @@ impl Snapshot {
                 self.forget_access_key(&key.name);
                 self.children.insert((key.parent.clone(), key.name.clone()));
                 self.access_keys.insert(key.name.clone(), key);
+            }
+            Entity::BucketPolicy(policy) => {
+                self.bucket_policies.insert(policy.bucket.clone(), policy);
             }
         }
     }

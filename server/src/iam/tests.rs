@@ -213,3 +213,27 @@ async fn two_servers_of_one_store_never_overwrite_each_other() {
         assert_eq!(names, ["alice", "bob"]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_replaced_while_the_server_runs_and_never_by_one_that_opens_nothing() {
+    let folder = TempDir::new().unwrap();
+    let store = store(folder.path()).await;
+    let iam = open(&store, 1, None).await.unwrap();
+    populate(&iam).await;
+    let error = iam.rotate(Arc::new(keys(2, None))).await.unwrap_err();
+    assert!(error.to_string().contains("as `previous`"), "{error}");
+    // The old one goes on to be used, so that there is one key for all.
+    iam.change(|draft| draft.put_user(&name("bob"), secret(), Status::Enabled, now()))
+        .await
+        .unwrap();
+    assert!(open(&store, 1, None).await.unwrap().snapshot().user("bob").is_some());
+
+    iam.rotate(Arc::new(keys(2, Some(1)))).await.unwrap();
+    iam.rotate(Arc::new(keys(2, None))).await.unwrap();
+    iam.change(|draft| draft.put_user(&name("carol"), secret(), Status::Enabled, now()))
+        .await
+        .unwrap();
+    let users = |iam: &Iam| iam.snapshot().users().len();
+    assert_eq!((users(&iam), users(&open(&store, 2, None).await.unwrap())), (3, 3));
+    assert!(open(&store, 1, None).await.is_err());
+}

@@ -141,7 +141,11 @@ pub(super) async fn put_object_acl(
     _headers: &HeaderMap,
 ) -> S3Result<S3Response<dto::PutObjectAclOutput>> {
     let (bucket, key) = context.object()?;
-    handlers.store.object(bucket, key).await.map_err(fault::s3)?;
+    handlers
+        .store
+        .object(bucket, key)
+        .await
+        .map_err(|error| context.look_up_failed(bucket, &error))?;
     only_private(input.access_control_policy.as_ref(), input.acl.is_some())?;
     Ok(S3Response::new(dto::PutObjectAclOutput::default()))
 }

@@ -172,7 +172,7 @@ async fn read(
             .store
             .object(bucket, key)
             .await
-            .map_err(|error| context.look_up_failed(bucket, error))?;
+            .map_err(|error| context.look_up_failed(bucket, &error))?;
         match context.conditions.source.copy(
             &object.attributes().etag,
             object.modified(),

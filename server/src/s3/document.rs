@@ -28,8 +28,23 @@ fn malformed(message: &'static str) -> Refusal {
 ///
 /// # Errors
 /// `MaxMessageLengthExceeded` beyond that, `IncompleteBody` and the refusals of signatures, `MalformedXML`.
-pub async fn read(mut body: DecodedBody, length: Option<u64>, most: u64) -> Result<Bytes, Refusal> {
+pub async fn read(body: DecodedBody, length: Option<u64>, most: u64) -> Result<Bytes, Refusal> {
     let too_long = || Refusal::new("MaxMessageLengthExceeded", 400, "Your request was too big.");
+    let document = read_as_is(body, length, most, too_long).await?;
+    look_through(&document)?;
+    Ok(document)
+}
+
+/// Reads a body of at most `most` bytes, whatever it is.
+///
+/// # Errors
+/// `too_long` beyond that, `IncompleteBody` and the refusals of signatures.
+pub async fn read_as_is(
+    mut body: DecodedBody,
+    length: Option<u64>,
+    most: u64,
+    too_long: impl Fn() -> Refusal,
+) -> Result<Bytes, Refusal> {
     if length.is_some_and(|length| length > most) {
         return Err(too_long());
     }
@@ -44,7 +59,6 @@ pub async fn read(mut body: DecodedBody, length: Option<u64>, most: u64) -> Resu
         }
         document.extend_from_slice(&data);
     }
-    look_through(&document)?;
     Ok(document.freeze())
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn get(
             .store
             .object(bucket, key)
             .await
-            .map_err(|error| context.look_up_failed(bucket, error))?;
+            .map_err(|error| context.look_up_failed(bucket, &error))?;
         check(&context, &object)?;
         let selection = select(handlers, &object, input.range, input.part_number).await?;
         match handlers.store.read(&object, selection.bytes.clone()).await {
@@ -76,7 +76,7 @@ pub(super) async fn head(
         .store
         .object(bucket, key)
         .await
-        .map_err(|error| context.look_up_failed(bucket, error))?;
+        .map_err(|error| context.look_up_failed(bucket, &error))?;
     check(&context, &object)?;
     let selection = select(handlers, &object, input.range, input.part_number).await?;
     let mut response = S3Response::new(dto::HeadObjectOutput::default());
@@ -96,7 +96,7 @@ pub(super) async fn attributes(
         .store
         .object(bucket, key)
         .await
-        .map_err(|error| context.look_up_failed(bucket, error))?;
+        .map_err(|error| context.look_up_failed(bucket, &error))?;
     check(&context, &object)?;
     // The wire library takes a list in one header for one name.
     let named: Vec<&str> = headers

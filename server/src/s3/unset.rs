@@ -8,21 +8,27 @@ use s3s::Body;
 use super::bucket::OWNER_ID;
 use super::fault;
 use crate::answer::Refusal;
+use crate::authorize::Authorized;
 use crate::operation::Unset;
-use crate::route::Target;
 
-const XMLNS: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
+pub(super) const XMLNS: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
-/// Answers for the bucket or object of `target`, which has to be there.
+/// Answers for the bucket or object that was authorized, which has to be there.
 pub(super) async fn answer(
     store: &Store,
     unset: Unset,
-    target: &Target,
+    authorized: &Authorized,
 ) -> Result<Response<Body>, Refusal> {
+    let target = authorized.target();
     let Some(bucket) = &target.bucket else { return Err(Refusal::access_denied()) };
     match &target.key {
         None => drop(store.bucket(bucket).await.map_err(|error| fault::refusal(&error))?),
-        Some(key) => drop(store.object(bucket, key).await.map_err(|error| fault::refusal(&error))?),
+        Some(key) => drop(
+            store
+                .object(bucket, key)
+                .await
+                .map_err(|error| super::look_up_failed(authorized, bucket, &error))?,
+        ),
     }
     let document = match unset {
         Unset::Missing(code, message) => return Err(Refusal::new(code, 404, message)),

@@ -25,6 +25,8 @@ pub struct Bucket {
     pub created: Timestamp,
     /// The region its maker named.
     pub region: String,
+    /// What tells it from any other bucket that had, or will have, its name.
+    pub number: u64,
 }
 
 /// Exactly what a bucket holds; uploads in progress are not in it.
@@ -194,8 +196,8 @@ impl Store {
 }
 
 fn into_bucket(name: BucketName, record: BucketRecord) -> Bucket {
-    let BucketRecord { id: _, created, region } = record;
-    Bucket { name, created, region }
+    let BucketRecord { id, created, region } = record;
+    Bucket { name, created, region, number: id.0 }
 }
 
 fn corrupt_bucket(name: &BucketName, cause: DecodeError) -> StoreError {

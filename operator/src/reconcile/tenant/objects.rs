@@ -11,7 +11,7 @@ use tracing::info;
 
 use super::super::{Context, Failure, KIND};
 use super::report::{publish_to, tenant_reference};
-use super::roll;
+use super::{iam_key, roll};
 use crate::apply::{Applier, ApplyError, Done, difference};
 use crate::event::Weight;
 use crate::ownership::{self, Mark};
@@ -56,6 +56,7 @@ pub(super) struct Secrets {
     authority: Option<Secret>,
     tls: Option<Secret>,
     root: Option<Secret>,
+    iam: Option<Secret>,
 }
 
 impl Secrets {
@@ -63,7 +64,12 @@ impl Secrets {
         let data = |secret: &Option<Secret>| {
             secret.as_ref().map(|secret| secret.data.clone().unwrap_or_default())
         };
-        Found { authority: data(&self.authority), tls: data(&self.tls), root: data(&self.root) }
+        Found {
+            authority: data(&self.authority),
+            tls: data(&self.tls),
+            root: data(&self.root),
+            iam: data(&self.iam),
+        }
     }
 }
 
@@ -79,10 +85,11 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
             api.get_opt(&name).await.map_err(failed)
         }
     };
-    let (authority, tls, root) = tokio::try_join!(
+    let (authority, tls, root, iam) = tokio::try_join!(
         read(names.authority()),
         read(names.tls()),
-        read(tenant.root_secret_name())
+        read(tenant.root_secret_name()),
+        read(names.iam())
     )?;
     for secret in [authority.as_ref(), tls.as_ref()].into_iter().flatten() {
         ownership::check("Secret", &secret.metadata, tenant, Mark::Owner)?;
@@ -90,10 +97,14 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
     if let (None, Some(secret)) = (&tenant.root_secret, &root) {
         ownership::check("Secret", &secret.metadata, tenant, Mark::Owner)?;
     }
-    Ok(Secrets { authority, tls, root })
+    if let Some(secret) = &iam {
+        ownership::check("Secret", &secret.metadata, tenant, Mark::Label)?;
+    }
+    Ok(Secrets { authority, tls, root, iam })
 }
 
 /// Applies all objects in their order: what the pod needs comes before it.
+#[expect(clippy::too_many_lines, reason = "one list of all objects, in their order")]
 pub(super) async fn apply(
     tenant: &ValidTenant,
     built: &Objects,
@@ -107,6 +118,7 @@ pub(super) async fn apply(
         authority,
         ca,
         tls,
+        iam,
         root,
         service,
         pods_service,
@@ -139,6 +151,8 @@ pub(super) async fn apply(
     wrote(applier.apply(ca, live, Mark::Owner).await?.1);
     let (tls, done) = applier.apply(tls, found.tls, Mark::Owner).await?;
     wrote(done);
+    let (iam, done) = iam_key::apply(tenant, iam, found.iam, context).await?;
+    wrote(done);
     let mut root_version = found.root.as_ref().and_then(kube::ResourceExt::resource_version);
     if let Some(root) = root {
         let (root, done) = applier.apply(root, found.root, Mark::Owner).await?;
@@ -165,9 +179,10 @@ pub(super) async fn apply(
     wrote(applier.apply(disruption_budget, live, Mark::Owner).await?.1);
 
     let secrets = format!(
-        "{}.{}",
+        "{}.{}.{}",
         tls.resource_version().unwrap_or_default(),
-        root_version.unwrap_or_default()
+        root_version.unwrap_or_default(),
+        iam.resource_version().unwrap_or_default()
     );
     let pod = watch::find(&stores.pods, at, &names.pod());
     deliver(tenant, pod.as_ref(), &secrets, context).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 
-use super::owned;
+use super::{kept, owned};
 use crate::authority::CA_CERTIFICATES;
 use crate::tenant::dereference::Material;
 use crate::tenant::validate::ValidTenant;
@@ -20,6 +20,15 @@ pub(super) fn server(tenant: &ValidTenant, material: &Material) -> Secret {
 
 pub(super) fn root_credentials(tenant: &ValidTenant, material: &Material) -> Secret {
     secret(tenant, tenant.names().root(), "Opaque", material.root.to_data())
+}
+
+pub(super) fn iam_key(tenant: &ValidTenant, material: &Material) -> Secret {
+    Secret {
+        metadata: kept(tenant, tenant.names().iam()),
+        type_: Some("Opaque".to_owned()),
+        data: Some(material.iam.to_data()),
+        ..Secret::default()
+    }
 }
 
 pub(super) fn roots(tenant: &ValidTenant, material: &Material) -> ConfigMap {

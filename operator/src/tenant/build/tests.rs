@@ -42,6 +42,7 @@ fn yaml(objects: Objects) -> String {
         authority,
         ca,
         tls,
+        iam,
         root,
         service,
         pods_service,
@@ -55,6 +56,7 @@ fn yaml(objects: Objects) -> String {
         serde_json::to_value(authority).unwrap(),
         serde_json::to_value(ca).unwrap(),
         serde_json::to_value(tls).unwrap(),
+        serde_json::to_value(iam).unwrap(),
         serde_json::to_value(service).unwrap(),
         serde_json::to_value(pods_service).unwrap(),
         serde_json::to_value(disruption_budget).unwrap(),
@@ -113,18 +115,20 @@ fn a_tenant_with_everything_set() {
 }
 
 #[test]
-fn the_volume_outlives_its_tenant_unless_it_shall_not() {
+fn the_volume_and_its_key_outlive_their_tenant_unless_they_shall_not() {
     for (name, policy, owners) in
         [("kept", DeletionPolicy::Retain, 0), ("deleted", DeletionPolicy::Delete, 1)]
     {
         let tenant = valid("photos", |spec| spec.deletion_policy = policy);
-        let metadata = built(&tenant).claim.metadata;
-        assert_eq!(
-            metadata.owner_references.map(|owners| owners.len()).unwrap_or_default(),
-            owners,
-            "{name}"
-        );
-        assert_eq!(metadata.labels.unwrap()[TENANT_LABEL], "photos", "{name}");
+        let objects = built(&tenant);
+        for metadata in [objects.claim.metadata, objects.iam.metadata] {
+            assert_eq!(
+                metadata.owner_references.map(|owners| owners.len()).unwrap_or_default(),
+                owners,
+                "{name}"
+            );
+            assert_eq!(metadata.labels.unwrap()[TENANT_LABEL], "photos", "{name}");
+        }
     }
 }
 

@@ -41,6 +41,8 @@ pub const LISTENER_SETTING: &str = "COFFER_LISTENER";
 pub const SERVER_CONTAINER: &str = "server";
 /// Where the root credentials are mounted.
 pub const ROOT_CREDENTIALS_PATH: &str = "/etc/coffer/root-credentials";
+/// Where the key of identities and policies is mounted.
+pub const IAM_KEYS_PATH: &str = "/etc/coffer/iam";
 /// Answers while the server works at all.
 pub const LIVE: &str = "/minio/health/live";
 /// Answers while the server takes requests.
@@ -147,6 +149,7 @@ fn pod(tenant: &ValidTenant) -> PodSpec {
             },
             secret_volume("tls", tenant.names().tls()),
             secret_volume("root-credentials", tenant.root_secret_name()),
+            secret_volume("iam-keys", tenant.names().iam()),
             Volume {
                 name: "run".to_owned(),
                 empty_dir: Some(EmptyDirVolumeSource {
@@ -181,6 +184,7 @@ fn server_container(tenant: &ValidTenant) -> Container {
             mount("data", DATA_PATH, None),
             mount("tls", TLS_PATH, Some(true)),
             mount("root-credentials", ROOT_CREDENTIALS_PATH, Some(true)),
+            mount("iam-keys", IAM_KEYS_PATH, Some(true)),
             mount("run", RUN_PATH, None),
         ]),
         ..container(tenant, SERVER_CONTAINER, SERVER)
@@ -229,6 +233,7 @@ fn environment(tenant: &ValidTenant) -> BTreeMap<&'static str, String> {
         ("COFFER_TLS", TLS_PATH.to_owned()),
         ("COFFER_TLS_MIN_VERSION", tenant.min_version.as_str().to_owned()),
         ("COFFER_ROOT_CREDENTIALS", ROOT_CREDENTIALS_PATH.to_owned()),
+        ("COFFER_IAM_KEYS", IAM_KEYS_PATH.to_owned()),
         ("COFFER_REGION", tenant.region.clone()),
         ("COFFER_DRAIN_SECONDS", drain_seconds(tenant).to_string()),
         ("COFFER_SIGNATURE_V2", tenant.signature_v2.as_str().to_owned()),
