@@ -109,7 +109,12 @@ impl Cache {
     /// A key to seal one more object with; `None`: have one made.
     ///
     /// `context` is the whole one, of the bucket.
-    pub fn for_sealing(&mut self, name: &KeyName, context: &Context, now: Instant) -> Option<BucketKey> {
+    pub fn for_sealing(
+        &mut self,
+        name: &KeyName,
+        context: &Context,
+        now: Instant,
+    ) -> Option<BucketKey> {
         let bounds = self.bounds()?;
         let at = (name.clone(), context.clone());
         let entry = self.sealing.get_mut(&at)?;

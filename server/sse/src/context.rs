@@ -13,7 +13,9 @@ pub enum ContextError {
     #[error("the encryption context is no JSON object whose values are texts")]
     Json,
     /// A name that the server sets itself.
-    #[error("the encryption context can't set `{0}`; names that begin with `coffer:` or `aws:` are the server's")]
+    #[error(
+        "the encryption context can't set `{0}`; names that begin with `coffer:` or `aws:` are the server's"
+    )]
     Reserved(String),
     /// Too long for the services.
     #[error("the encryption context has {0} bytes; give it at most 2048")]

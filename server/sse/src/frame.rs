@@ -103,13 +103,15 @@ impl Sealer {
             return Err(FrameError::TooLong);
         }
         let mut frame = std::mem::take(&mut self.frame);
+        let number = nonce(self.number);
+        // Before it is used: a frame that failed never leaves its number to another.
+        self.number = self.number.saturating_add(1);
         let tag = self
             .key
-            .seal_in_place_separate_tag(nonce(self.number), position.associated(), &mut frame)
+            .seal_in_place_separate_tag(number, position.associated(), &mut frame)
             .map_err(|_opaque| FrameError::Failed)?;
         frame.extend_from_slice(tag.as_ref());
         out.push(frame.freeze());
-        self.number = self.number.saturating_add(1);
         Ok(())
     }
 }

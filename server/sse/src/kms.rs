@@ -94,13 +94,17 @@ pub enum KmsError {
     #[error("this KMS can't {0}")]
     Unsupported(&'static str),
     /// The sealed data key is not what this key and context have sealed.
-    #[error("the sealed data key doesn't open under `{0}` and its context; it was changed, or belongs elsewhere")]
+    #[error(
+        "the sealed data key doesn't open under `{0}` and its context; it was changed, or belongs elsewhere"
+    )]
     Invalid(KeyName),
     /// The provider's settings can't be used.
     #[error("the KMS's settings can't be used: {0}")]
     Settings(String),
     /// The service answered what it shouldn't.
-    #[error("the KMS gave an answer that can't be understood ({0}); is it the service that the settings say?")]
+    #[error(
+        "the KMS gave an answer that can't be understood ({0}); is it the service that the settings say?"
+    )]
     Answer(String),
 }
 
@@ -134,7 +138,9 @@ pub enum KeyNameError {
     #[error("a key's name has 1 to 128 characters, not {0}")]
     Length(usize),
     /// A character that it can't have, or not there.
-    #[error("a key's name can't have `{0}` there; use letters, digits, `_`, and between them `.` and `-`")]
+    #[error(
+        "a key's name can't have `{0}` there; use letters, digits, `_`, and between them `.` and `-`"
+    )]
     Character(char),
 }
 

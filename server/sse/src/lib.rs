@@ -93,5 +93,7 @@ pub mod part_key;
 pub mod range;
 pub mod frame;
 mod secret;
+#[cfg(test)]
+mod vectors;
 
 pub use secret::{CryptoFailed, PlainKey};

@@ -258,8 +258,7 @@ impl SealedObjectKey {
     /// The record's bytes.
     pub fn encode(&self) -> Vec<u8> {
         // What was sealed or decoded has a head.
-        let mut bytes =
-            head(self.algorithm, &self.protection, self.content).unwrap_or_default();
+        let mut bytes = head(self.algorithm, &self.protection, self.content).unwrap_or_default();
         bytes.extend(self.envelope.encode());
         bytes.extend(checksum(&bytes));
         bytes

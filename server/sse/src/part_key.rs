@@ -86,13 +86,16 @@ impl ObjectKey {
     ///
     /// # Errors
     /// [`CryptoFailed`].
-    pub fn parts_tag(&self, parts: impl IntoIterator<Item = Part>) -> Result<PartsTag, CryptoFailed> {
+    pub fn parts_tag(
+        &self,
+        parts: impl IntoIterator<Item = Part>,
+    ) -> Result<PartsTag, CryptoFailed> {
         let key = self.0.derive::<32>(&[], &[PARTS_TAG.as_bytes()])?;
-        let mut tag =
-            hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()));
+        let mut tag = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()));
         for Part { number, id, plain_length } in parts {
             let mut row = [0; 28];
-            let bytes = number.to_be_bytes().into_iter().chain(id.0).chain(plain_length.to_be_bytes());
+            let bytes =
+                number.to_be_bytes().into_iter().chain(id.0).chain(plain_length.to_be_bytes());
             for (place, byte) in row.iter_mut().zip(bytes) {
                 *place = byte;
             }

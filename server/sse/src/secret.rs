@@ -10,7 +10,9 @@ pub struct PlainKey(Zeroizing<[u8; 32]>);
 
 /// The library failed: no randomness, or an impossible length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the cryptographic library failed; restart, and look at the machine's source of randomness")]
+#[error(
+    "the cryptographic library failed; restart, and look at the machine's source of randomness"
+)]
 pub struct CryptoFailed;
 
 impl PlainKey {
