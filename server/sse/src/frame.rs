@@ -50,8 +50,11 @@ impl Position {
 }
 
 fn nonce(number: u64) -> Nonce {
-    let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
-    Nonce::assume_unique_for_key([0, 0, 0, 0, a, b, c, d, e, f, g, h])
+    let mut nonce = [0; 12];
+    for (place, byte) in nonce.iter_mut().skip(4).zip(number.to_be_bytes()) {
+        *place = byte;
+    }
+    Nonce::assume_unique_for_key(nonce)
 }
 
 /// Seals a part's content. It takes the key, so that no other content is sealed under it.

@@ -46,6 +46,18 @@ impl PlainKey {
         &self.0
     }
 
+    /// Binds this key to a context, for a KMS that can't: the key to use in its place, and a value that tells whether the same key
+    /// and context come again. `HKDF-SHA256(salt: none, key: this, info: domain ‖ context, 64 bytes)`, its two halves.
+    ///
+    /// # Errors
+    /// [`CryptoFailed`].
+    pub fn bound_to(&self, domain: &str, context: &[u8]) -> Result<(Self, [u8; 32]), CryptoFailed> {
+        let okm: Zeroizing<[u8; 64]> = self.derive(&[], &[domain.as_bytes(), context])?;
+        let (key, rest) = okm.split_first_chunk::<32>().ok_or(CryptoFailed)?;
+        let value = rest.first_chunk::<32>().ok_or(CryptoFailed)?;
+        Ok((Self(Zeroizing::new(*key)), *value))
+    }
+
     /// HKDF-SHA256 of this key.
     pub(crate) fn derive<const N: usize>(
         &self,
