@@ -270,7 +270,8 @@ impl Vault {
                 *session = Some(fresh);
                 Ok(token)
             }
-            // What is still good goes on while a login fails.
+            (Err(KmsError::Denied(why)), _) => Err(KmsError::Denied(why)),
+            // What is still good goes on while nobody can log in.
             (Err(_), Some(kept)) if kept.lease.is_good(now) => Ok(kept.token.clone()),
             (Err(error), _) => Err(error),
         }
