@@ -12,6 +12,7 @@ pub mod iam;
 pub mod authorize;
 pub mod operation;
 pub mod s3;
+pub mod encrypt;
 pub mod answer;
 pub mod audit;
 pub mod metrics;

@@ -414,8 +414,10 @@ impl Service {
         let now = Timestamp::now();
         let authenticate = || self.authenticator.authenticate_scraper(head, now);
         let caller = self.guarded(head, peer, authenticate)?;
-        let context =
-            authorize::context::of_admin(&caller.caller, &self.facts(head, peer, &caller, now, &[]));
+        let context = authorize::context::of_admin(
+            &caller.caller,
+            &self.facts(head, peer, &caller, now, &[]),
+        );
         let action = Action::AdminPrometheus;
         let decision = authorize::decide(&caller.caller, action, Resource::All, &context);
         if decision.outcome != Outcome::Allow {

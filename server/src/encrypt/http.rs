@@ -1,0 +1,327 @@
+//! Calls to a KMS over HTTPS: over connections that are kept, within a bounded time, repeated where that can't do harm.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ::http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use bytes::Bytes;
+use coffer_sse::kms::KmsError;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::time::Instant;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::file::{self, Stamp};
+
+/// No answer of a KMS is longer.
+const LONGEST_ANSWER: usize = 1024 * 1024;
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// To connect, TLS included only in [`Self::attempt`].
+    pub connect: Duration,
+    /// One attempt.
+    pub attempt: Duration,
+    /// All attempts and the pauses between them.
+    pub total: Duration,
+    /// How many attempts.
+    pub attempts: u32,
+    /// The longest first pause; each further one may be twice as long. How long it is, chance decides.
+    pub pause: Duration,
+}
+
+impl Default for Limits {
+    /// 2 s to connect, 5 s an attempt, 10 s in all, 4 attempts, pauses from 100 ms.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            attempt: Duration::from_secs(5),
+            total: Duration::from_secs(10),
+            attempts: 4,
+            pause: Duration::from_millis(100),
+        }
+    }
+}
+
+/// Whether a call may be sent again when nobody knows whether it arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeat {
+    Always,
+    IfNeverSent,
+}
+
+/// What is sent.
+pub(super) struct Call {
+    pub(super) method: Method,
+    /// Path and query behind the endpoint's own path, as they are sent.
+    pub(super) path: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// What came back.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// It may hold keys.
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+impl Answer {
+    /// The body as JSON, wiped with the value.
+    pub(super) fn json(&self) -> Json {
+        Json(serde_json::from_slice(&self.body).unwrap_or_default())
+    }
+}
+
+/// JSON that may hold keys.
+pub(super) struct Json(pub(super) serde_json::Value);
+
+impl Json {
+    /// The text at a path.
+    pub(super) fn text(&self, pointer: &str) -> Option<&str> {
+        self.0.pointer(pointer)?.as_str()
+    }
+}
+
+impl Drop for Json {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+fn wipe(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => text.zeroize(),
+        serde_json::Value::Array(values) => values.iter_mut().for_each(wipe),
+        serde_json::Value::Object(values) => values.values_mut().for_each(wipe),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+    }
+}
+
+/// One endpoint, and connections to it.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    /// `https://host:port`, with a path if it has one, without `/` at its end.
+    base: String,
+    /// What `Host` says.
+    host: String,
+    ca: PathBuf,
+    limits: Limits,
+    connections: Mutex<Option<(Stamp, Connections)>>,
+}
+
+type Connections = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+impl Endpoint {
+    /// Reads the address, which must be `https`, and the CA's file.
+    pub(super) fn new(address: &str, ca: PathBuf, limits: Limits) -> Result<Self, KmsError> {
+        let no_address = || {
+            KmsError::Settings(format!("`{address}` is no address; give it as `https://host:port`"))
+        };
+        let uri: Uri = address.parse().map_err(|_invalid| no_address())?;
+        let authority = uri.authority().ok_or_else(no_address)?;
+        if uri.scheme_str() != Some("https")
+            || uri.query().is_some()
+            || authority.as_str().contains('@')
+        {
+            return Err(no_address());
+        }
+        let base = format!("https://{authority}{}", uri.path().trim_end_matches('/'));
+        let endpoint = Self {
+            base,
+            host: authority.as_str().to_owned(),
+            ca,
+            limits,
+            connections: Mutex::new(None),
+        };
+        endpoint.connections()?;
+        Ok(endpoint)
+    }
+
+    /// What a signature covers as `host`.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Those that are there; new ones when the CA's file has changed.
+    fn connections(&self) -> Result<Connections, KmsError> {
+        let stamp = Stamp::of(&[&self.ca]);
+        let mut kept = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, connections)) = &*kept
+            && *of == stamp
+        {
+            return Ok(connections.clone());
+        }
+        match connections(&self.ca, self.limits) {
+            Ok(connections) => {
+                *kept = Some((stamp, connections.clone()));
+                Ok(connections)
+            }
+            // A file that is half written takes no working service down.
+            Err(error) => kept.as_ref().map(|(_, kept)| kept.clone()).ok_or(error),
+        }
+    }
+
+    /// Sends what `make` makes, anew for each attempt, until there is an answer that more attempts won't change.
+    ///
+    /// # Errors
+    /// [`KmsError::Unreachable`] after the last attempt, and what `make` fails by.
+    pub(super) async fn send(
+        &self,
+        repeat: Repeat,
+        make: impl Fn() -> Result<Call, KmsError> + Send + Sync,
+    ) -> Result<Answer, KmsError> {
+        let end = Instant::now() + self.limits.total;
+        let mut pause = self.limits.pause;
+        let mut attempt = 1;
+        loop {
+            let deadline = end.min(Instant::now() + self.limits.attempt);
+            let (why, harmless) = match tokio::time::timeout_at(deadline, self.exchange(make()?))
+                .await
+            {
+                Ok(Ok(answer)) if !is_passing(&answer) => return Ok(answer),
+                Ok(Ok(answer)) => (said(&answer), answer.status == StatusCode::TOO_MANY_REQUESTS),
+                Ok(Err(Failure::Setup(error))) => return Err(error),
+                Ok(Err(Failure::Connect(why))) => (why, true),
+                Ok(Err(Failure::Broken(why))) => (why, false),
+                Err(_elapsed) => ("no answer in time".to_owned(), false),
+            };
+            let wait = pause.mul_f64(rand::random());
+            let goes_on = attempt < self.limits.attempts
+                && (harmless || repeat == Repeat::Always)
+                && Instant::now() + wait < end;
+            if !goes_on {
+                return Err(KmsError::Unreachable(why));
+            }
+            tokio::time::sleep(wait).await;
+            pause = pause.saturating_mul(2);
+            attempt += 1;
+        }
+    }
+
+    async fn exchange(&self, call: Call) -> Result<Answer, Failure> {
+        let Call { method, path, headers, body } = call;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .body(Full::new(body))
+            .map_err(|error| Failure::Setup(KmsError::Settings(error.to_string())))?;
+        *request.headers_mut() = headers;
+        request.headers_mut().remove(header::HOST);
+        let connections = self.connections().map_err(Failure::Setup)?;
+        let answer = connections.request(request).await.map_err(|error| {
+            if error.is_connect() {
+                Failure::Connect(chain(&error))
+            } else {
+                Failure::Broken(chain(&error))
+            }
+        })?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await;
+        let body = body.map_err(|error| Failure::Broken(error.to_string()))?.to_bytes();
+        Ok(Answer { status, body: Zeroizing::new(body.to_vec()) })
+    }
+}
+
+/// Why there is no answer.
+enum Failure {
+    Setup(KmsError),
+    /// Nothing was sent.
+    Connect(String),
+    Broken(String),
+}
+
+/// Whether a later attempt may get another answer.
+fn is_passing(answer: &Answer) -> bool {
+    let Answer { status, body } = answer;
+    // AWS refuses what comes too fast by 400.
+    let throttled = || body.windows(19).any(|part| part == b"ThrottlingException");
+    status.is_server_error()
+        || *status == StatusCode::TOO_MANY_REQUESTS
+        || (*status == StatusCode::BAD_REQUEST && throttled())
+}
+
+/// What an answer says of itself, for a person: its status and a message without control characters.
+pub(super) fn said(answer: &Answer) -> String {
+    let json = answer.json();
+    let message = ["/errors/0", "/message", "/Message", "/__type"]
+        .into_iter()
+        .find_map(|pointer| json.text(pointer))
+        .unwrap_or_default();
+    let message: String =
+        message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+    format!("{} {}", answer.status.as_u16(), message.trim()).trim_end().to_owned()
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+fn connections(ca: &Path, limits: Limits) -> Result<Connections, KmsError> {
+    let unusable = |why: String| KmsError::Settings(format!("`{}`: {why}", ca.display()));
+    let pem = std::fs::read(ca).map_err(|error| file::unreadable(ca, &error))?;
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(unusable("it holds no certificate".to_owned()));
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(limits.connect));
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_only()
+        .enable_http1()
+        .wrap_connector(tcp);
+    Ok(Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_mins(1))
+        .pool_max_idle_per_host(8)
+        .build(connector))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_https_and_nothing_else() {
+        for bad in [
+            "",
+            "vault:8200",
+            "http://vault:8200",
+            "https://",
+            "https://user:password@vault",
+            "https://vault/?x=1",
+            "https://vault/a b",
+        ] {
+            let error = Endpoint::new(bad, "/none".into(), Limits::default()).unwrap_err();
+            assert!(error.to_string().contains("is no address"), "{bad}: {error}");
+        }
+        let error = Endpoint::new("https://vault", "/none".into(), Limits::default()).unwrap_err();
+        assert!(error.to_string().contains("can't read `/none`"), "{error}");
+    }
+}

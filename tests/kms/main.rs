@@ -1,0 +1,17 @@
+//! The providers of external keys, each beside a real service: one suite that all of them pass, and what is peculiar to each.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail the test"
+)]
+
+mod suite;
+mod https;
+mod unreachable;
+mod static_keys;
+mod vault;
+mod vault_tests;
+mod aws_kms;
