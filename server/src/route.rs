@@ -1,5 +1,6 @@
 //! Which part of the server a request is for: the first thing that is decided about it, from method, path, query and host alone.
 
+pub mod admin;
 pub mod table;
 
 use std::borrow::Cow;
@@ -17,6 +18,8 @@ use table::{Level, ROWS, SUB_RESOURCES, Source};
 pub enum Route {
     /// The probes below `/minio/health/`: open to everyone, they tell only whether the server works.
     Health(Health),
+    /// An operation of the admin API.
+    Admin(&'static admin::Row),
     /// An operation of the S3 API.
     S3(Target),
 }
@@ -106,6 +109,11 @@ pub fn route(
 ) -> Result<Route, Refusal> {
     let by_host = host.and_then(|host| domains.bucket(host));
     if by_host.is_none()
+        && let Some(rest) = path.strip_prefix(admin::PREFIX)
+    {
+        return admin::find(method, rest, query).map(Route::Admin);
+    }
+    if by_host.is_none()
         && let Some(rest) = path.strip_prefix("/minio/")
     {
         return reserved(method, rest).map(Route::Health);
@@ -128,7 +136,7 @@ fn reserved(method: &Method, rest: &str) -> Result<Health, Refusal> {
             return Err(Refusal::new(
                 "NotImplemented",
                 501,
-                "The admin, KMS and metrics APIs aren't part of this version of Coffer.",
+                "The KMS and metrics APIs aren't part of this version of Coffer.",
             ));
         }
     };
@@ -247,7 +255,7 @@ fn operation(
 }
 
 /// The query's parameters: names decoded, values as they are.
-fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
+pub(crate) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = if name.contains('+') {
@@ -283,6 +291,7 @@ mod tests {
                 bucket.map(|name| name.as_str().to_owned()),
                 key.map(|key| key.as_str().to_owned()),
             )),
+            Ok(Route::Admin(row)) => Ok((row.path.to_owned(), None, None)),
             Ok(Route::Health(health)) => Ok((format!("{health:?}"), None, None)),
             Err(refusal) => Err(refusal.code().to_owned()),
         }
@@ -331,6 +340,7 @@ mod tests {
                 Some("minio/health/live"),
             ),
             ("GET", "/minio/health/live", "", "localhost", "Live", None, None),
+            ("GET", "/minio/admin/v3/info", "", "localhost", "info", None, None),
             (
                 "PUT",
                 "/photos//a/../b",
@@ -384,7 +394,8 @@ mod tests {
             ("GET", "/minio", "", "InvalidBucketName"),
             ("GET", "//photos", "", "InvalidBucketName"),
             ("GET", "/%FF", "", "InvalidURI"),
-            ("GET", "/minio/admin/v3/info", "", "NotImplemented"),
+            ("GET", "/minio/kms/v1/status", "", "NotImplemented"),
+            ("GET", "/minio/admin/v1/info", "", "XMinioAdminVersionMismatch"),
         ] {
             assert_eq!(
                 find(method, path, query, "localhost"),

@@ -18,12 +18,14 @@ use tokio::time::Instant;
 use tracing::{debug, error};
 
 use crate::accept::Peer;
+use crate::admin::{self, Admin};
 use crate::answer::{self, Ids, Refusal};
 use crate::authenticate::{Authenticated, Authenticator, Caller, DecodedBody, OpenForm};
 use crate::authorize::context::Facts;
 use crate::authorize::{self, Authorized};
 use crate::config::Limits;
 use crate::operation::{Operation, Support};
+use crate::route::admin::Row;
 use crate::route::{self, Domains, Health, Route, Target};
 use crate::s3::post_form::{Upload, location};
 use crate::s3::{self, S3};
@@ -37,6 +39,7 @@ use unread::Rest;
 #[derive(Debug)]
 pub struct Service {
     authenticator: Authenticator,
+    admin: Admin,
     domains: Domains,
     store: Store,
     s3: S3,
@@ -57,6 +60,7 @@ impl Service {
     /// Puts the parts together.
     pub fn new(
         authenticator: Authenticator,
+        admin: Admin,
         domains: Domains,
         store: Store,
         region: String,
@@ -64,6 +68,7 @@ impl Service {
     ) -> Self {
         Self {
             authenticator,
+            admin,
             domains,
             s3: S3::new(store.clone(), region),
             store,
@@ -139,6 +144,10 @@ impl Service {
         )?;
         let target = match route {
             Route::Health(health) => return Ok(self.health(health).await),
+            Route::Admin(row) => {
+                let answer = self.administer(row, &head, body, peer, running).await;
+                return answer.map_err(Refusal::in_json);
+            }
             Route::S3(target) => target,
         };
         *running = Some(self.places.take(peer)?);
@@ -171,6 +180,32 @@ impl Service {
                 self.wire(head, body, length, authorized, now, &resource, ids).await
             }
         }
+    }
+
+    /// Answers a request of the admin API. Its body is read once its head was authenticated and authorized.
+    async fn administer(
+        &self,
+        row: &'static Row,
+        head: &Parts,
+        body: Lent,
+        peer: &Peer,
+        running: &mut Option<Running>,
+    ) -> Result<Response<Body>, Refusal> {
+        *running = Some(self.places.take(peer)?);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the edge: one reading of the clock for each request"
+        )]
+        let now = Timestamp::now();
+        let authenticate = || self.authenticator.authenticate_admin(head, now);
+        let (authenticated, secret) = self.guarded(head, peer, authenticate)?;
+        let facts = self.facts(head, peer, &authenticated, now);
+        let context = authorize::context::common(&authenticated.caller, &facts);
+        let length = number(head, "content-length")?;
+        let body = DecodedBody::new(body, &authenticated.payload, length, &self.limits);
+        let caller = authenticated.caller;
+        let request = admin::Request { row, head, caller, secret, context, now, length, body };
+        self.admin.answer(request).await
     }
 
     /// Carries out a form: its fields say who sent it and what they ask for, its file is put as by a PutObject.
@@ -426,24 +461,15 @@ fn host(head: &mut Parts) -> Result<Option<String>, Refusal> {
 
 /// How many bytes of content the request announces: `x-amz-decoded-content-length` where its body is framed.
 fn content_length(head: &Parts, target: &Target) -> Result<Option<u64>, Refusal> {
-    let number = |name: &str| -> Result<Option<u64>, Refusal> {
-        let Some(value) = head.headers.get(name) else { return Ok(None) };
-        let text = value.to_str().unwrap_or_default();
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Refusal::invalid_argument(format!(
-                "The header {name} isn't a number of bytes."
-            )));
-        }
-        text.parse()
-            .map(Some)
-            .map_err(|_error| Refusal::invalid_argument(format!("The header {name} is too large.")))
-    };
     let framed = head
         .headers
         .get("x-amz-content-sha256")
         .is_some_and(|value| value.as_bytes().starts_with(b"STREAMING-"));
-    let length =
-        if framed { number("x-amz-decoded-content-length")? } else { number("content-length")? };
+    let length = if framed {
+        number(head, "x-amz-decoded-content-length")?
+    } else {
+        number(head, "content-length")?
+    };
     let uploads = matches!(target.operation, Operation::PutObject | Operation::UploadPart);
     match length {
         None if uploads => Err(Refusal::new(
@@ -458,6 +484,20 @@ fn content_length(head: &Parts, target: &Target) -> Result<Option<u64>, Refusal>
         )),
         length => Ok(length),
     }
+}
+
+/// The number of bytes that a header names.
+fn number(head: &Parts, name: &str) -> Result<Option<u64>, Refusal> {
+    let Some(value) = head.headers.get(name) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Refusal::invalid_argument(format!(
+            "The header {name} isn't a number of bytes."
+        )));
+    }
+    text.parse()
+        .map(Some)
+        .map_err(|_error| Refusal::invalid_argument(format!("The header {name} is too large.")))
 }
 
 /// Whether the operation's body is an XML document, which is read before it is parsed.

@@ -62,8 +62,8 @@ const HEADERS: &[(&str, Key)] = &[
     ("x-amz-object-lock-retain-until-date", Key::S3ObjectLockRetainUntilDate),
 ];
 
-/// All keys of a request.
-pub(super) fn context(caller: &Caller, target: &Target, facts: &Facts<'_>) -> Context<'static> {
+/// The keys that every request has: when, whence, by whom and how it was sent.
+pub(crate) fn common(caller: &Caller, facts: &Facts<'_>) -> Context<'static> {
     let Facts { head, source, tls, now, scheme, signed_at, region } = *facts;
     let mut context = Context::new();
     context.set(Key::AwsCurrentTime, now.to_string());
@@ -76,20 +76,28 @@ pub(super) fn context(caller: &Caller, target: &Target, facts: &Facts<'_>) -> Co
     }
     signed(&mut context, scheme, signed_at, now);
     identity(&mut context, caller);
-
-    let header = |name: &str| {
-        let mut values = head.headers.get_all(name).iter();
-        let value = values.next().and_then(|value| value.to_str().ok());
-        // Two of them have no one meaning: the key is absent rather than one of the two.
-        if values.next().is_some() { None } else { value.map(str::to_owned) }
-    };
     for (name, key) in
         [(USER_AGENT.as_str(), Key::AwsUserAgent), (REFERER.as_str(), Key::AwsReferer)]
     {
-        if let Some(value) = header(name) {
+        if let Some(value) = header(&head.headers, name) {
             context.set(key, value);
         }
     }
+    context
+}
+
+/// The one value of a header. Two of them have no one meaning: the key is absent rather than one of the two.
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().and_then(|value| value.to_str().ok());
+    if values.next().is_some() { None } else { value.map(str::to_owned) }
+}
+
+/// All keys of a request of the S3 API.
+pub(super) fn context(caller: &Caller, target: &Target, facts: &Facts<'_>) -> Context<'static> {
+    let head = facts.head;
+    let mut context = common(caller, facts);
+    let header = |name: &str| header(&head.headers, name);
     for (name, key) in HEADERS {
         if let Some(value) = header(name) {
             context.set(*key, value);
@@ -150,7 +158,8 @@ fn signed(
     }
 }
 
-fn identity(context: &mut Context<'static>, caller: &Caller) {
+/// Who asks.
+pub(crate) fn identity(context: &mut Context<'_>, caller: &Caller) {
     let principal = caller.principal();
     context.set(Key::AwsPrincipalType, principal.kind.name());
     if !principal.arn.is_empty() {

@@ -20,6 +20,8 @@ pub enum Entity {
     Policy(Arc<StoredPolicy>),
     /// An access key.
     AccessKey(Arc<AccessKey>),
+    /// A bucket's quota.
+    Quota(Arc<Quota>),
 }
 
 /// Whether an identity may be used.
@@ -72,6 +74,17 @@ pub struct StoredPolicy {
     pub created: Timestamp,
     /// When its document was last changed.
     pub updated: Timestamp,
+}
+
+/// How much a bucket may hold.
+#[derive(Clone, Debug)]
+pub struct Quota {
+    /// The bucket.
+    pub bucket: Name,
+    /// When that bucket was made: one that is made by its name later has no quota.
+    pub created: Timestamp,
+    /// The most bytes that its objects may have together.
+    pub bytes: u64,
 }
 
 /// On whose behalf an access key acts.

@@ -6,6 +6,7 @@
 //! | `g` + name | group |
 //! | `p` + name | policy |
 //! | `k` + access key | access key |
+//! | `q` + bucket | the bucket's quota |
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::entity::{AccessKey, Entity, Group, Parent, Status, StoredPolicy, User};
+use super::entity::{AccessKey, Entity, Group, Parent, Quota, Status, StoredPolicy, User};
 use super::name::Name;
 use super::seal::{SealError, SealingKeys};
 
@@ -46,6 +47,7 @@ pub(super) enum Row {
     Group(Name),
     Policy(Name),
     AccessKey(Name),
+    Quota(Name),
 }
 
 impl Row {
@@ -55,6 +57,7 @@ impl Row {
             Self::Group(name) => (b'g', name),
             Self::Policy(name) => (b'p', name),
             Self::AccessKey(name) => (b'k', name),
+            Self::Quota(name) => (b'q', name),
         };
         [&[letter], name.as_str().as_bytes()].concat()
     }
@@ -110,6 +113,14 @@ enum ParentRecord {
     User(String),
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QuotaRecord {
+    form: u32,
+    created: Timestamp,
+    bytes: u64,
+}
+
 /// Whether an access key has a policy of its own. An absent field is an error, not "no".
 #[derive(Serialize, Deserialize)]
 enum PolicyField {
@@ -130,6 +141,11 @@ pub(super) fn put(entity: &Entity, keys: &SealingKeys) -> Result<IamChange, Seal
         Entity::Group(group) => (Row::Group(group.name.clone()), json(&group_record(group))?),
         Entity::Policy(policy) => (Row::Policy(policy.name.clone()), json(&policy_record(policy))?),
         Entity::AccessKey(key) => (Row::AccessKey(key.name.clone()), json(&key_record(key))?),
+        Entity::Quota(quota) => {
+            let Quota { bucket, created, bytes } = quota.as_ref();
+            let record = QuotaRecord { form: FORM, created: *created, bytes: *bytes };
+            (Row::Quota(bucket.clone()), json(&record)?)
+        }
     };
     let name = row.key();
     let sealed = keys.seal(&name, &record)?;
@@ -151,6 +167,11 @@ pub(super) fn open(name: &[u8], sealed: &[u8], keys: &SealingKeys) -> Result<Ent
         b'g' => Entity::Group(Arc::new(into_group(name, parse(&record)?)?)),
         b'p' => Entity::Policy(Arc::new(into_policy(name, parse(&record)?)?)),
         b'k' => Entity::AccessKey(Arc::new(into_key(name, parse(&record)?)?)),
+        b'q' => {
+            let QuotaRecord { form, created, bytes } = parse(&record)?;
+            is_known(form)?;
+            Entity::Quota(Arc::new(Quota { bucket: name, created, bytes }))
+        }
         _ => return Err(RowError::Record),
     })
 }

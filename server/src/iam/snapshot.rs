@@ -7,7 +7,7 @@ use coffer_signature::SecretKey;
 use imbl::{HashMap, OrdMap, OrdSet};
 use jiff::Timestamp;
 
-use super::entity::{AccessKey, Entity, Group, Parent, Status, StoredPolicy, User};
+use super::entity::{AccessKey, Entity, Group, Parent, Quota, Status, StoredPolicy, User};
 use super::name::Name;
 
 /// All identities and policies.
@@ -18,6 +18,7 @@ pub struct Snapshot {
     pub(super) groups: OrdMap<Name, Arc<Group>>,
     pub(super) policies: OrdMap<Name, Arc<StoredPolicy>>,
     pub(super) access_keys: HashMap<Name, Arc<AccessKey>>,
+    pub(super) quotas: HashMap<Name, Arc<Quota>>,
     /// Group and member.
     pub(super) members: OrdSet<(Name, Name)>,
     /// Parent and access key.
@@ -126,6 +127,11 @@ impl Snapshot {
             .filter_map(|(_, key)| self.access_keys.get(key))
     }
 
+    /// The most bytes that the bucket of this name may hold, if the one that was made then has a quota.
+    pub fn quota(&self, bucket: &str, created: Timestamp) -> Option<u64> {
+        self.quotas.get(bucket).filter(|quota| quota.created == created).map(|quota| quota.bytes)
+    }
+
     /// The policies attached to a user itself.
     pub fn policies_of<'a>(&'a self, user: &'a User) -> Vec<Named<'a>> {
         self.named(&user.policies)
@@ -164,6 +170,9 @@ impl Snapshot {
                 self.forget_access_key(&key.name);
                 self.children.insert((key.parent.clone(), key.name.clone()));
                 self.access_keys.insert(key.name.clone(), key);
+            }
+            Entity::Quota(quota) => {
+                self.quotas.insert(quota.bucket.clone(), quota);
             }
         }
     }
