@@ -175,6 +175,7 @@ impl Service {
             )),
             Support::Built => {
                 let length = content_length(&head, &target)?;
+                self.admin.admit(&target, &head, length).await?;
                 let body = DecodedBody::new(body, &caller.payload, length, &self.limits);
                 let resource = head.uri.path().to_owned();
                 self.wire(head, body, length, authorized, now, &resource, ids).await
@@ -228,6 +229,7 @@ impl Service {
             return Err(Refusal::access_denied());
         };
         let resource = head.uri.path().to_owned();
+        let length = number(&head, "content-length")?;
         let form = OpenForm::read(&head, body, self.limits.patience()).await?;
         let authenticate =
             || self.authenticator.authenticate_form(&form.fields, bucket.as_str(), now);
@@ -239,6 +241,7 @@ impl Service {
         let authorized = authorize::authorize(caller.caller.clone(), &object, &facts)?;
         let headers = std::mem::replace(&mut head.headers, form_headers);
         s3::supported::check(&headers, &object)?;
+        self.admin.admit(&object, &head, length).await?;
         let form = form.within(*lengths.start()..=(*lengths.end()).min(MAX_UPLOAD))?;
         let body = DecodedBody::of_form(form, self.limits.patience());
         let host_bucket = target.host_bucket(&resource);

@@ -85,7 +85,7 @@ impl Mc {
 const READ_PHOTOS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","s3:ListBucket"],"Resource":["arn:aws:s3:::photos","arn:aws:s3:::photos/*"]}]}"#;
 const UNKNOWN_ACTION: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:Fly"],"Resource":["arn:aws:s3:::*"]}]}"#;
 
-/// 74 steps.
+/// 82 steps.
 const SCRIPT: &[(&str, Ends)] = &[
     ("mb root/photos", Well(&[])),
     ("cp file root/photos/file", Well(&[])),
@@ -199,6 +199,15 @@ const SCRIPT: &[(&str, Ends)] = &[
     ("admin accesskey enable root alicekey2", Well(&[])),
     ("admin accesskey remove root alicekey2", Well(&[])),
     ("admin accesskey info root alicekey2", Badly("")),
+    // Quotas.
+    ("quota set root/photos --size 1KiB", Well(&["1024"])),
+    ("quota info root/photos", Well(&["1024"])),
+    ("cp large root/photos/large", Badly("quota exceeded")),
+    ("cp file root/photos/file2", Well(&[])),
+    ("rm root/photos/file2", Well(&[])),
+    ("quota clear root/photos", Well(&[])),
+    ("cp large root/photos/large", Well(&[])),
+    ("quota info root/nobucket", Badly("NoSuchBucket")),
     // The server, and archives.
     ("admin info root", Well(&["\"mode\":\"online\"", "\"buckets\":{\"count\":1", "totalspace"])),
     ("admin cluster iam export root", Well(&["root-iam-info.zip"])),
@@ -218,6 +227,7 @@ async fn a_tenant_is_managed_by_mc_admin() {
     mc.write("photos.json", READ_PHOTOS);
     mc.write("broken.json", UNKNOWN_ACTION);
     mc.write("file", "hello");
+    mc.write("large", &"a".repeat(2000));
     mc.steps(SCRIPT);
     // An archive holds no secret in clear.
     let archive = fs::read(mc.folder.path().join("root-iam-info.zip")).expect("an archive");

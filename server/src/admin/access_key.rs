@@ -63,8 +63,7 @@ struct ChangedKey {
 struct Credentials<'a> {
     access_key: &'a str,
     secret_key: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expiration: Option<Timestamp>,
+    expiration: String,
 }
 
 #[derive(Serialize)]
@@ -337,7 +336,7 @@ impl Admin {
         sealed(&serde_json::json!({ "credentials": Credentials {
             access_key: name.as_str(),
             secret_key: &secret,
-            expiration: expires,
+            expiration: shown(expires),
         } }))
     }
 
@@ -462,8 +461,8 @@ impl Admin {
             if call.reach == Reach::Own || !call.may(Action::AdminListUsers) {
                 return Err(Refusal::access_denied());
             }
-            let users = snapshot.users();
-            users.into_iter().map(|user| Parent::User(user.name.clone())).collect()
+            let users = snapshot.users().into_iter().map(|user| Parent::User(user.name.clone()));
+            std::iter::once(Parent::Root).chain(users).collect()
         } else if users.is_empty() {
             vec![call.parent()]
         } else {

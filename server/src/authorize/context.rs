@@ -121,7 +121,7 @@ pub(super) fn context(caller: &Caller, target: &Target, facts: &Facts<'_>) -> Co
 }
 
 /// The source that a copy names, as `/bucket/key`.
-pub(super) fn copy_source(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn copy_source(headers: &HeaderMap) -> Option<String> {
     let text = headers.get("x-amz-copy-source")?.to_str().ok()?;
     let path = text.split_once("?versionId=").map_or(text, |(path, _)| path);
     let path = percent_encoding::percent_decode_str(path).decode_utf8().ok()?;

@@ -127,6 +127,11 @@ impl Snapshot {
             .filter_map(|(_, key)| self.access_keys.get(key))
     }
 
+    /// Whether there is, or was, a bucket of this name with a quota.
+    pub fn has_quota(&self, bucket: &str) -> bool {
+        self.quotas.contains_key(bucket)
+    }
+
     /// The most bytes that the bucket of this name may hold, if the one that was made then has a quota.
     pub fn quota(&self, bucket: &str, created: Timestamp) -> Option<u64> {
         self.quotas.get(bucket).filter(|quota| quota.created == created).map(|quota| quota.bytes)
