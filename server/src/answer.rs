@@ -15,6 +15,16 @@ pub struct Refusal {
     headers: Vec<(HeaderName, HeaderValue)>,
     /// The region to sign for, by which clients correct themselves.
     region: Option<String>,
+    form: Form,
+}
+
+/// What an error is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As all of S3.
+    Xml,
+    /// As the admin API.
+    Json,
 }
 
 impl Refusal {
@@ -30,6 +40,7 @@ impl Refusal {
             message: message.into(),
             headers: Vec::new(),
             region: None,
+            form: Form::Xml,
         }
     }
 
@@ -64,6 +75,12 @@ impl Refusal {
         self
     }
 
+    /// The same for a client of the admin API.
+    #[must_use]
+    pub fn in_json(self) -> Self {
+        Self { form: Form::Json, ..self }
+    }
+
     /// AWS's error code.
     pub fn code(&self) -> &str {
         &self.code
@@ -79,15 +96,33 @@ impl Refusal {
         let body = if *method == Method::HEAD {
             Body::empty()
         } else {
-            Body::from(document(&self.code, &self.message, self.region.as_deref(), resource, ids))
+            Body::from(match self.form {
+                Form::Xml => {
+                    document(&self.code, &self.message, self.region.as_deref(), resource, ids)
+                }
+                Form::Json => self.json(resource, ids),
+            })
+        };
+        let kind = match self.form {
+            Form::Xml => "application/xml",
+            Form::Json => "application/json",
         };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         response.headers_mut().extend(self.headers);
         response
+    }
+
+    fn json(&self, resource: &str, ids: &Ids) -> String {
+        serde_json::json!({
+            "Code": self.code,
+            "Message": self.message,
+            "Resource": resource,
+            "RequestId": ids.request,
+            "HostId": &*ids.host,
+        })
+        .to_string()
     }
 }
 

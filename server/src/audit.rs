@@ -12,7 +12,7 @@
 //! | `source`, `tls`, `cipher` | the peer's address; what was agreed on with it |
 //! | `signature` | the form of the signature: `V2Header`, `V2Presigned`, `V2Form` are deprecated |
 //! | `identity` | `kind`, `name` and, where it isn't a user's own, `accessKey` |
-//! | `operation`, `bucket`, `key` | what was asked for |
+//! | `operation`, `bucket`, `key` | what was asked for: an operation of S3, or the path of one of the admin API |
 //! | `decision` | `outcome`, and the `layer`, `policy`, `statement` and `sid` that decided, or the layer that is `lacking` |
 //! | `status`, `code` | the answer |
 //! | `bytesSent`, `seconds` | of the answer's body; from the request's head to the answer's last byte |
@@ -33,7 +33,6 @@ use tracing::error;
 
 use crate::authorize::{Caller, Decision};
 use crate::metrics::Metrics;
-use crate::operation::Operation;
 use crate::route::Target;
 
 /// Where records go.
@@ -71,7 +70,7 @@ pub struct Trail {
     /// Who sent it.
     pub caller: Option<Caller>,
     /// What it asks for.
-    pub operation: Option<Operation>,
+    pub operation: Option<&'static str>,
     /// The bucket.
     pub bucket: Option<String>,
     /// The key.
@@ -110,7 +109,7 @@ impl Trail {
     /// What it asks for is known.
     pub fn asks(&mut self, target: &Target) {
         let Target { operation, bucket, key, path: _ } = target;
-        self.operation = Some(*operation);
+        self.operation = Some(operation.name());
         self.bucket = bucket.as_ref().map(|bucket| bucket.as_str().to_owned());
         self.key = key.as_ref().map(|key| key.as_str().to_owned());
     }
@@ -259,7 +258,7 @@ impl Audit {
                     access_key: caller.access_key().map(|key| key.name.to_string()),
                 }
             }),
-            operation: operation.map(Operation::name),
+            operation,
             bucket,
             key,
             decision: decision.map(|Decision { outcome, by, lacking }| Decided {
@@ -332,7 +331,7 @@ mod tests {
         for number in 0..3 {
             let mut trail =
                 Box::new(Trail::begin(number.to_string(), [192, 0, 2, 1].into(), None, None));
-            trail.operation = Some(Operation::GetObject);
+            trail.operation = Some("GetObject");
             trail.scheme = Some(Scheme::V2Header);
             let mut ending = Ending::new(trail, Arc::clone(&audit), 200);
             ending.sent(5);

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use clap::ValueEnum;
 use coffer_signature::post_form::{self, Fields, LengthRange};
 use coffer_signature::{
-    AccessKeyId, Claim, Expected, Payload, Request, Scheme, SecretKey, SigningKeyCache,
+    AccessKeyId, Claim, Expected, Payload, Request, Scheme, Scope, SecretKey, SigningKeyCache,
 };
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -151,6 +151,57 @@ impl Authenticator {
             scheme: verified.scheme(),
             payload: verified.payload().clone(),
         })))
+    }
+
+    /// Finds out who sent a request of the admin API, with the secret that its bodies are encrypted by.
+    ///
+    /// # Errors
+    /// `AccessDenied` for every form but a V4 header that signs the body's hash, else as [`Authenticator::authenticate`].
+    pub fn authenticate_admin(
+        &self,
+        head: &Parts,
+        now: Timestamp,
+    ) -> Result<(Authenticated, SecretKey), Refusal> {
+        let request = Request {
+            method: &head.method,
+            path: head.uri.path(),
+            query: head.uri.query().unwrap_or_default(),
+            headers: &head.headers,
+        };
+        let names_hash = head.headers.contains_key("x-amz-content-sha256");
+        if coffer_signature::scheme(&request)? != Scheme::V4Header || !names_hash {
+            return Err(Refusal::access_denied());
+        }
+        let Claim::Signed(signed) = coffer_signature::claim(&request)? else {
+            return Err(Refusal::access_denied());
+        };
+        without_token(signed.session_token())?;
+        let snapshot = self.snapshot();
+        let (identity, secret) = self.holder(signed.access_key_id(), &snapshot, now).unzip();
+        // Clients of the admin API don't know the region, and sign for any.
+        let region = signed.scope().map_or(self.region.as_str(), Scope::region);
+        let expected = Expected { region, service: "s3", host_bucket: None };
+        let verified = coffer_signature::verify(
+            &signed,
+            &request,
+            secret.as_ref(),
+            &expected,
+            now,
+            &self.keys,
+        )?;
+        let (Some(identity), Some(secret)) = (identity, secret) else {
+            return Err(Refusal::access_denied());
+        };
+        if !matches!(verified.payload(), Payload::Sha256(_)) {
+            return Err(Refusal::access_denied());
+        }
+        let authenticated = Authenticated {
+            caller: authorize::Caller::new(identity, snapshot),
+            signed_at: verified.signed_at(),
+            scheme: verified.scheme(),
+            payload: verified.payload().clone(),
+        };
+        Ok((authenticated, secret))
     }
 
     /// Finds out who signed a form, and which lengths of its file that allows, from the fields before the file.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use coffer_store::{Store, StoreError};
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 pub use draft::Draft;
 pub use refused::Refused;
@@ -78,13 +79,24 @@ impl Iam {
         &self,
         edit: impl Fn(&mut Draft) -> Result<T, Refused>,
     ) -> Result<T, IamError> {
+        self.attempt(|draft| edit(draft).map_err(IamError::from)).await
+    }
+
+    /// The same for an edit that refuses for reasons of its own.
+    ///
+    /// # Errors
+    /// As [`Iam::change`].
+    pub async fn attempt<T, E: From<IamError>>(
+        &self,
+        edit: impl Fn(&mut Draft) -> Result<T, E>,
+    ) -> Result<T, E> {
         let _one_at_a_time = self.changing.lock().await;
         loop {
             let before = self.snapshot();
             let mut draft = Draft::of(&before);
             let made = edit(&mut draft)?;
             let keys = self.keys.load_full();
-            let (mut after, changes) = draft.finish(&keys)?;
+            let (mut after, changes) = draft.finish(&keys).map_err(IamError::from)?;
             if changes.is_empty() {
                 return Ok(made);
             }
@@ -99,10 +111,24 @@ impl Iam {
                 Err(error) => {
                     // It may have taken place: what the store has is what holds.
                     self.reload().await?;
-                    return Err(error.into());
+                    return Err(IamError::from(error).into());
                 }
             }
         }
+    }
+
+    /// Seals a secret that leaves the tenant and is to come back, as that of `name`.
+    ///
+    /// # Errors
+    /// [`Refused::Unsealable`].
+    pub fn seal(&self, name: &str, secret: &[u8]) -> Result<Vec<u8>, Refused> {
+        let sealed = self.keys.load().seal(&outside(name), secret);
+        sealed.map_err(|_opaque| Refused::Unsealable)
+    }
+
+    /// The secret of `name` that left the tenant by [`Iam::seal`]; `None` for anything else.
+    pub fn open_sealed(&self, name: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.keys.load().open(&outside(name), sealed).ok()
     }
 
     /// Reads everything anew if another server changed it.
@@ -162,6 +188,11 @@ impl Iam {
             // Another server changed them meanwhile.
         }
     }
+}
+
+/// What a secret outside of the tenant is bound to. No row's name begins so.
+fn outside(name: &str) -> Vec<u8> {
+    [b"export\0", name.as_bytes()].concat()
 }
 
 #[cfg(test)]

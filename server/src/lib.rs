@@ -10,6 +10,7 @@ pub mod route;
 pub mod authenticate;
 pub mod iam;
 pub mod authorize;
+pub mod admin;
 pub mod operation;
 pub mod s3;
 pub mod encrypt;
@@ -31,6 +32,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{error, info, warn};
 
 use accept::certificate::{self, CertificateError};
+use admin::{Admin, Place};
 use audit::Audit;
 use authenticate::{Authenticator, CredentialsError, RootCredentials};
 use config::Config;
@@ -104,9 +106,17 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         .map_err(|cause| StartError::Listen { address: config.listen, cause })?;
     let sweeper = tokio::spawn(sweep(store.clone()));
     let metrics = Arc::new(Metrics::default());
+    let admin = Admin::new(
+        iam.clone(),
+        Arc::clone(&root),
+        store.clone(),
+        config.region.clone(),
+        Place { data: config.data.clone(), listen: config.listen },
+    );
     let authenticator = Authenticator::new(root, iam, config.region.clone(), config.signature_v2);
     let service = Arc::new(Service::new(
         authenticator,
+        admin,
         Domains::new(config.domains.iter().filter(|name| !name.is_empty()).cloned()),
         store.clone(),
         config.region.clone(),

@@ -1,5 +1,6 @@
 //! Which part of the server a request is for: the first thing that is decided about it, from method, path, query and host alone.
 
+pub mod admin;
 pub mod table;
 
 use std::borrow::Cow;
@@ -19,6 +20,8 @@ pub enum Route {
     Health(Health),
     /// What the server counts.
     Metrics,
+    /// An operation of the admin API.
+    Admin(&'static admin::Row),
     /// An operation of the S3 API.
     S3(Target),
 }
@@ -108,6 +111,11 @@ pub fn route(
 ) -> Result<Route, Refusal> {
     let by_host = host.and_then(|host| domains.bucket(host));
     if by_host.is_none()
+        && let Some(rest) = path.strip_prefix(admin::PREFIX)
+    {
+        return admin::find(method, rest, query).map(Route::Admin);
+    }
+    if by_host.is_none()
         && let Some(rest) = path.strip_prefix("/minio/")
     {
         if method == Method::GET && METRICS.contains(&rest) {
@@ -136,7 +144,7 @@ fn reserved(method: &Method, rest: &str) -> Result<Health, Refusal> {
             return Err(Refusal::new(
                 "NotImplemented",
                 501,
-                "The admin, KMS and metrics APIs aren't part of this version of Coffer.",
+                "The KMS and metrics APIs aren't part of this version of Coffer.",
             ));
         }
     };
@@ -255,7 +263,7 @@ fn operation(
 }
 
 /// The query's parameters: names decoded, values as they are.
-fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
+pub(crate) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = if name.contains('+') {
@@ -291,6 +299,7 @@ mod tests {
                 bucket.map(|name| name.as_str().to_owned()),
                 key.map(|key| key.as_str().to_owned()),
             )),
+            Ok(Route::Admin(row)) => Ok((row.path.to_owned(), None, None)),
             Ok(Route::Health(health)) => Ok((format!("{health:?}"), None, None)),
             Ok(Route::Metrics) => Ok(("Metrics".to_owned(), None, None)),
             Err(refusal) => Err(refusal.code().to_owned()),
@@ -340,6 +349,7 @@ mod tests {
                 Some("minio/health/live"),
             ),
             ("GET", "/minio/health/live", "", "localhost", "Live", None, None),
+            ("GET", "/minio/admin/v3/info", "", "localhost", "info", None, None),
             (
                 "PUT",
                 "/photos//a/../b",
@@ -393,7 +403,8 @@ mod tests {
             ("GET", "/minio", "", "InvalidBucketName"),
             ("GET", "//photos", "", "InvalidBucketName"),
             ("GET", "/%FF", "", "InvalidURI"),
-            ("GET", "/minio/admin/v3/info", "", "NotImplemented"),
+            ("GET", "/minio/kms/v1/status", "", "NotImplemented"),
+            ("GET", "/minio/admin/v1/info", "", "XMinioAdminVersionMismatch"),
         ] {
             assert_eq!(
                 find(method, path, query, "localhost"),

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use tracing::{debug, error};
 
 use crate::accept::Peer;
+use crate::admin::{self, Admin};
 use crate::answer::{self, Ids, Refusal};
 use crate::audit::{Audit, Ending, Trail};
 use crate::authenticate::{Authenticated, Authenticator, Caller, DecodedBody, OpenForm};
@@ -28,6 +29,7 @@ use crate::config::Limits;
 use crate::iam::entity::BucketPolicy;
 use crate::metrics::Metrics;
 use crate::operation::{Operation, Support};
+use crate::route::admin::Row;
 use crate::route::{self, Domains, Health, Route, Target};
 use crate::s3::post_form::{Upload, location};
 use crate::s3::{self, S3, bucket_policy};
@@ -41,6 +43,7 @@ use unread::Rest;
 #[derive(Debug)]
 pub struct Service {
     authenticator: Authenticator,
+    admin: Admin,
     domains: Domains,
     store: Store,
     s3: S3,
@@ -63,6 +66,7 @@ impl Service {
     /// Puts the parts together.
     pub fn new(
         authenticator: Authenticator,
+        admin: Admin,
         domains: Domains,
         store: Store,
         region: String,
@@ -72,6 +76,7 @@ impl Service {
     ) -> Self {
         Self {
             authenticator,
+            admin,
             domains,
             s3: S3::new(store.clone(), region),
             store,
@@ -159,6 +164,10 @@ impl Service {
         let target = match route {
             Route::Health(health) => return Ok(self.health(health).await),
             Route::Metrics => return self.scrape(&head, peer).await,
+            Route::Admin(row) => {
+                let answer = self.administer(row, &head, body, peer, running, trail).await;
+                return answer.map_err(Refusal::in_json);
+            }
             Route::S3(target) => target,
         };
         trail.asks(&target);
@@ -193,6 +202,7 @@ impl Service {
             )),
             Support::Built => {
                 let length = content_length(&head, &target)?;
+                self.admin.admit(&target, &head, length).await?;
                 let body = DecodedBody::new(body, &caller.payload, length, &self.limits);
                 if is_about_policy(target.operation) {
                     return self.policy(&head, body, length, &authorized, now).await;
@@ -244,6 +254,36 @@ impl Service {
         bucket_policy::answer(&self.store, iam, authorized, &document, now).await
     }
 
+    /// Answers a request of the admin API. Its body is read once its head was authenticated and authorized.
+    async fn administer(
+        &self,
+        row: &'static Row,
+        head: &Parts,
+        body: Lent,
+        peer: &Peer,
+        running: &mut Option<Running>,
+        trail: &mut Trail,
+    ) -> Result<Response<Body>, Refusal> {
+        trail.operation = Some(row.path);
+        *running = Some(self.places.take(peer)?);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the edge: one reading of the clock for each request"
+        )]
+        let now = Timestamp::now();
+        let authenticate = || self.authenticator.authenticate_admin(head, now);
+        let (authenticated, secret) = self.guarded(head, peer, authenticate)?;
+        trail.at(now);
+        trail.is_from(&authenticated.caller, authenticated.scheme);
+        let facts = self.facts(head, peer, &authenticated, now, &[]);
+        let context = authorize::context::common(&authenticated.caller, &facts);
+        let length = number(head, "content-length")?;
+        let body = DecodedBody::new(body, &authenticated.payload, length, &self.limits);
+        let caller = authenticated.caller;
+        let request = admin::Request { row, head, caller, secret, context, now, length, body };
+        self.admin.answer(request).await
+    }
+
     /// Carries out a form: its fields say who sent it and what they ask for, its file is put as by a PutObject.
     #[expect(
         clippy::too_many_arguments,
@@ -265,6 +305,7 @@ impl Service {
             return Err(Refusal::access_denied());
         };
         let resource = head.uri.path().to_owned();
+        let length = number(&head, "content-length")?;
         let form = OpenForm::read(&head, body, self.limits.patience()).await?;
         let authenticate =
             || self.authenticator.authenticate_form(&form.fields, bucket.as_str(), now);
@@ -280,6 +321,7 @@ impl Service {
         let authorized = authorize::authorize(caller.caller.clone(), &object, &facts, told)?;
         let headers = std::mem::replace(&mut head.headers, form_headers);
         s3::supported::check(&headers, &object)?;
+        self.admin.admit(&object, &head, length).await?;
         let form = form.within(*lengths.start()..=(*lengths.end()).min(MAX_UPLOAD))?;
         let body = DecodedBody::of_form(form, self.limits.patience());
         let host_bucket = target.host_bucket(&resource);
@@ -414,10 +456,8 @@ impl Service {
         let now = Timestamp::now();
         let authenticate = || self.authenticator.authenticate_scraper(head, now);
         let caller = self.guarded(head, peer, authenticate)?;
-        let context = authorize::context::of_admin(
-            &caller.caller,
-            &self.facts(head, peer, &caller, now, &[]),
-        );
+        let context =
+            authorize::context::common(&caller.caller, &self.facts(head, peer, &caller, now, &[]));
         let action = Action::AdminPrometheus;
         let decision = authorize::decide(&caller.caller, action, Resource::All, &context);
         if decision.outcome != Outcome::Allow {
@@ -551,24 +591,15 @@ fn host(head: &mut Parts) -> Result<Option<String>, Refusal> {
 
 /// How many bytes of content the request announces: `x-amz-decoded-content-length` where its body is framed.
 fn content_length(head: &Parts, target: &Target) -> Result<Option<u64>, Refusal> {
-    let number = |name: &str| -> Result<Option<u64>, Refusal> {
-        let Some(value) = head.headers.get(name) else { return Ok(None) };
-        let text = value.to_str().unwrap_or_default();
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Refusal::invalid_argument(format!(
-                "The header {name} isn't a number of bytes."
-            )));
-        }
-        text.parse()
-            .map(Some)
-            .map_err(|_error| Refusal::invalid_argument(format!("The header {name} is too large.")))
-    };
     let framed = head
         .headers
         .get("x-amz-content-sha256")
         .is_some_and(|value| value.as_bytes().starts_with(b"STREAMING-"));
-    let length =
-        if framed { number("x-amz-decoded-content-length")? } else { number("content-length")? };
+    let length = if framed {
+        number(head, "x-amz-decoded-content-length")?
+    } else {
+        number(head, "content-length")?
+    };
     let uploads = matches!(target.operation, Operation::PutObject | Operation::UploadPart);
     match length {
         None if uploads => Err(Refusal::new(
@@ -583,6 +614,20 @@ fn content_length(head: &Parts, target: &Target) -> Result<Option<u64>, Refusal>
         )),
         length => Ok(length),
     }
+}
+
+/// The number of bytes that a header names.
+fn number(head: &Parts, name: &str) -> Result<Option<u64>, Refusal> {
+    let Some(value) = head.headers.get(name) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Refusal::invalid_argument(format!(
+            "The header {name} isn't a number of bytes."
+        )));
+    }
+    text.parse()
+        .map(Some)
+        .map_err(|_error| Refusal::invalid_argument(format!("The header {name} is too large.")))
 }
 
 /// Whether the operation's body is an XML document, which is read before it is parsed.

@@ -5,6 +5,7 @@
 mod boto3;
 mod aws_cli;
 mod mc;
+mod mc_admin;
 mod minio_go;
 mod aws_sdk;
 mod signatures;

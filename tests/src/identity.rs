@@ -15,7 +15,7 @@ fn params(names: &[&str], common: &str) -> CertificateParams {
     params
 }
 
-/// Writes a CA, a certificate for `localhost` of it with its key, and the root credentials to a folder.
+/// Writes a CA, a certificate for `localhost` of it with its key, the root credentials and the key of identities to a folder.
 pub fn write(folder: &Path) {
     let ca_key = KeyPair::generate().expect("a key");
     let mut ca = params(&[], "tests of Coffer");
@@ -27,6 +27,8 @@ pub fn write(folder: &Path) {
     }
     issue(folder, 1);
     set_root(folder, ACCESS_KEY, SECRET_KEY);
+    // 32 bytes, the same in every test: what is sealed by them is made in the test.
+    replace(folder, "iam/key", "dGVzdHMgb2YgQ29mZmVyIHNlYWwgYnkgdGhpcyBrZXk=");
 }
 
 /// Issues a certificate with this serial number by the folder's CA and puts it in the place of the old.

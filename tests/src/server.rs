@@ -99,6 +99,7 @@ impl Server {
             ("--data", path("data")),
             ("--tls", path("tls")),
             ("--root-credentials", path("root")),
+            ("--iam-keys", path("iam")),
         ]
         .into_iter()
         .flat_map(|(flag, value)| [flag.to_owned(), value])

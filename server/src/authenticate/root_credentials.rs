@@ -62,6 +62,11 @@ impl RootCredentials {
         Ok(Self { access_key_id, secret_key: SecretKey::new(secret.to_owned()) })
     }
 
+    /// The access key.
+    pub fn access_key_id(&self) -> &AccessKeyId {
+        &self.access_key_id
+    }
+
     /// The secret that belongs to an access key; `None` for every other key.
     pub fn secret_of(&self, access_key_id: &AccessKeyId) -> Option<&SecretKey> {
         (self.access_key_id == *access_key_id).then_some(&self.secret_key)

@@ -66,8 +66,8 @@ const HEADERS: &[(&str, Key)] = &[
     ("x-amz-object-lock-retain-until-date", Key::S3ObjectLockRetainUntilDate),
 ];
 
-/// The keys of a request that isn't S3's: what is known of its caller and its connection.
-pub fn of_admin(caller: &Caller, facts: &Facts<'_>) -> Context<'static> {
+/// The keys that every request has: when, whence, by whom and how it was sent.
+pub(crate) fn common(caller: &Caller, facts: &Facts<'_>) -> Context<'static> {
     let Facts { head, source, tls, now, scheme, signed_at, region, buckets: _ } = *facts;
     let mut context = Context::new();
     context.set(Key::AwsCurrentTime, now.to_string());
@@ -83,18 +83,25 @@ pub fn of_admin(caller: &Caller, facts: &Facts<'_>) -> Context<'static> {
     for (name, key) in
         [(USER_AGENT.as_str(), Key::AwsUserAgent), (REFERER.as_str(), Key::AwsReferer)]
     {
-        if let Some(value) = only(&head.headers, name) {
+        if let Some(value) = header(&head.headers, name) {
             context.set(key, value);
         }
     }
     context
 }
 
-/// All keys of a request.
+/// The one value of a header. Two of them have no one meaning: the key is absent rather than one of the two.
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().and_then(|value| value.to_str().ok());
+    if values.next().is_some() { None } else { value.map(str::to_owned) }
+}
+
+/// All keys of a request of the S3 API.
 pub(super) fn context(caller: &Caller, target: &Target, facts: &Facts<'_>) -> Context<'static> {
     let head = facts.head;
-    let mut context = of_admin(caller, facts);
-    let header = |name: &str| only(&head.headers, name);
+    let mut context = common(caller, facts);
+    let header = |name: &str| header(&head.headers, name);
     for (name, key) in HEADERS {
         if let Some(value) = header(name) {
             context.set(*key, value);
@@ -115,13 +122,6 @@ pub(super) fn context(caller: &Caller, target: &Target, facts: &Facts<'_>) -> Co
     }
     parameters(&mut context, target.operation, head.uri.query().unwrap_or_default());
     context
-}
-
-/// A header's value. Two of them have no one meaning: then it has none, rather than one of the two.
-fn only(headers: &HeaderMap, name: &str) -> Option<String> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next().and_then(|value| value.to_str().ok());
-    if values.next().is_some() { None } else { value.map(str::to_owned) }
 }
 
 /// The source that a copy names, as `/bucket/key`.
@@ -162,7 +162,8 @@ fn signed(
     }
 }
 
-fn identity(context: &mut Context<'static>, caller: &Caller) {
+/// Who asks.
+pub(crate) fn identity(context: &mut Context<'_>, caller: &Caller) {
     let principal = caller.principal();
     context.set(Key::AwsPrincipalType, principal.kind.name());
     if !principal.arn.is_empty() {

@@ -8,7 +8,9 @@ use coffer_signature::SecretKey;
 use coffer_store::IamChange;
 use jiff::{SignedDuration, Timestamp};
 
-use super::entity::{AccessKey, BucketPolicy, Entity, Group, Parent, Status, StoredPolicy, User};
+use super::entity::{
+    AccessKey, BucketPolicy, Entity, Group, Parent, Quota, Status, StoredPolicy, User,
+};
 use super::name::Name;
 use super::row::{self, Row};
 use super::seal::SealingKeys;
@@ -419,6 +421,15 @@ impl Draft {
         Ok(())
     }
 
+    /// Sets the quota of a bucket that was made at `created`; no bytes are no quota.
+    pub fn set_quota(&mut self, bucket: &Name, created: Timestamp, bytes: u64) {
+        if bytes > 0 {
+            self.put(Entity::Quota(Arc::new(Quota { bucket: bucket.clone(), created, bytes })));
+        } else if self.after.quotas.remove(bucket).is_some() {
+            self.rows.insert(Row::Quota(bucket.clone()), None);
+        }
+    }
+
     fn put(&mut self, entity: Entity) {
         let row = match &entity {
             Entity::User(user) => Row::User(user.name.clone()),
@@ -426,6 +437,7 @@ impl Draft {
             Entity::Policy(policy) => Row::Policy(policy.name.clone()),
             Entity::AccessKey(key) => Row::AccessKey(key.name.clone()),
             Entity::BucketPolicy(policy) => Row::BucketPolicy(policy.bucket.clone()),
+            Entity::Quota(quota) => Row::Quota(quota.bucket.clone()),
         };
         self.after.put(entity.clone());
         self.rows.insert(row, Some(entity));

@@ -22,6 +22,8 @@ pub enum Entity {
     AccessKey(Arc<AccessKey>),
     /// A bucket's policy.
     BucketPolicy(Arc<BucketPolicy>),
+    /// A bucket's quota.
+    Quota(Arc<Quota>),
 }
 
 /// Whether an identity may be used.
@@ -87,6 +89,17 @@ pub struct BucketPolicy {
     pub policy: Policy,
     /// When it was put.
     pub updated: Timestamp,
+}
+
+/// How much a bucket may hold.
+#[derive(Clone, Debug)]
+pub struct Quota {
+    /// The bucket.
+    pub bucket: Name,
+    /// When that bucket was made: one that is made by its name later has no quota.
+    pub created: Timestamp,
+    /// The most bytes that its objects may have together.
+    pub bytes: u64,
 }
 
 /// On whose behalf an access key acts.

@@ -7,6 +7,7 @@
 //! | `p` + name | policy |
 //! | `k` + access key | access key |
 //! | `b` + bucket | bucket policy |
+//! | `q` + bucket | the bucket's quota |
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +20,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::entity::{AccessKey, BucketPolicy, Entity, Group, Parent, Status, StoredPolicy, User};
+use super::entity::{
+    AccessKey, BucketPolicy, Entity, Group, Parent, Quota, Status, StoredPolicy, User,
+};
 use super::name::Name;
 use super::seal::{SealError, SealingKeys};
 
@@ -48,6 +51,7 @@ pub(super) enum Row {
     Policy(Name),
     AccessKey(Name),
     BucketPolicy(Name),
+    Quota(Name),
 }
 
 impl Row {
@@ -58,6 +62,7 @@ impl Row {
             Self::Policy(name) => (b'p', name),
             Self::AccessKey(name) => (b'k', name),
             Self::BucketPolicy(name) => (b'b', name),
+            Self::Quota(name) => (b'q', name),
         };
         [&[letter], name.as_str().as_bytes()].concat()
     }
@@ -122,6 +127,14 @@ enum ParentRecord {
     User(String),
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QuotaRecord {
+    form: u32,
+    created: Timestamp,
+    bytes: u64,
+}
+
 /// Whether an access key has a policy of its own. An absent field is an error, not "no".
 #[derive(Serialize, Deserialize)]
 enum PolicyField {
@@ -144,6 +157,11 @@ pub(super) fn put(entity: &Entity, keys: &SealingKeys) -> Result<IamChange, Seal
         Entity::AccessKey(key) => (Row::AccessKey(key.name.clone()), json(&key_record(key))?),
         Entity::BucketPolicy(policy) => {
             (Row::BucketPolicy(policy.bucket.clone()), json(&bucket_policy_record(policy))?)
+        }
+        Entity::Quota(quota) => {
+            let Quota { bucket, created, bytes } = quota.as_ref();
+            let record = QuotaRecord { form: FORM, created: *created, bytes: *bytes };
+            (Row::Quota(bucket.clone()), json(&record)?)
         }
     };
     let name = row.key();
@@ -185,6 +203,11 @@ pub(super) fn open(name: &[u8], sealed: &[u8], keys: &SealingKeys) -> Result<Ent
         b'p' => Entity::Policy(Arc::new(into_policy(name, parse(&record)?)?)),
         b'k' => Entity::AccessKey(Arc::new(into_key(name, parse(&record)?)?)),
         b'b' => Entity::BucketPolicy(Arc::new(into_bucket_policy(name, parse(&record)?)?)),
+        b'q' => {
+            let QuotaRecord { form, created, bytes } = parse(&record)?;
+            is_known(form)?;
+            Entity::Quota(Arc::new(Quota { bucket: name, created, bytes }))
+        }
         _ => return Err(RowError::Record),
     })
 }

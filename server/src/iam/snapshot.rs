@@ -7,7 +7,9 @@ use coffer_signature::SecretKey;
 use imbl::{HashMap, OrdMap, OrdSet};
 use jiff::Timestamp;
 
-use super::entity::{AccessKey, BucketPolicy, Entity, Group, Parent, Status, StoredPolicy, User};
+use super::entity::{
+    AccessKey, BucketPolicy, Entity, Group, Parent, Quota, Status, StoredPolicy, User,
+};
 use super::name::Name;
 
 /// All identities and policies.
@@ -19,6 +21,7 @@ pub struct Snapshot {
     pub(super) policies: OrdMap<Name, Arc<StoredPolicy>>,
     pub(super) access_keys: HashMap<Name, Arc<AccessKey>>,
     pub(super) bucket_policies: HashMap<Name, Arc<BucketPolicy>>,
+    pub(super) quotas: HashMap<Name, Arc<Quota>>,
     /// Group and member.
     pub(super) members: OrdSet<(Name, Name)>,
     /// Parent and access key.
@@ -137,6 +140,16 @@ impl Snapshot {
         self.bucket_policies.values()
     }
 
+    /// Whether there is, or was, a bucket of this name with a quota.
+    pub fn has_quota(&self, bucket: &str) -> bool {
+        self.quotas.contains_key(bucket)
+    }
+
+    /// The most bytes that the bucket of this name may hold, if the one that was made then has a quota.
+    pub fn quota(&self, bucket: &str, created: Timestamp) -> Option<u64> {
+        self.quotas.get(bucket).filter(|quota| quota.created == created).map(|quota| quota.bytes)
+    }
+
     /// The policies attached to a user itself.
     pub fn policies_of<'a>(&'a self, user: &'a User) -> Vec<Named<'a>> {
         self.named(&user.policies)
@@ -178,6 +191,9 @@ impl Snapshot {
             }
             Entity::BucketPolicy(policy) => {
                 self.bucket_policies.insert(policy.bucket.clone(), policy);
+            }
+            Entity::Quota(quota) => {
+                self.quotas.insert(quota.bucket.clone(), quota);
             }
         }
     }

@@ -1,0 +1,558 @@
+//! All identities and policies as one zip archive, and back.
+//!
+//! An archive says who may do what, so it is taken whole or not at all: one entry that can't be meant, and nothing is changed.
+//! Secrets leave sealed by the tenant's key, good for this tenant alone; in clear only for who may see them so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Cursor, Read, Write};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use coffer_policy::{Action, Kind, Policy};
+use coffer_signature::SecretKey;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use zeroize::Zeroizing;
+use zip::write::SimpleFileOptions;
+
+use super::call::Call;
+use super::user::{comma_list, status, status_name};
+use super::{Admin, Answer, fault, policy};
+use crate::answer::Refusal;
+use crate::iam::draft::{AccessKeyChange, Draft, Holder, NewAccessKey};
+use crate::iam::entity::{Parent, Status};
+use crate::iam::name::Name;
+use crate::iam::{Iam, Refused};
+
+/// Where the files of an archive lie.
+const FOLDER: &str = "iam-assets/";
+const FILES: [&str; 8] = [
+    "policies.json",
+    "users.json",
+    "groups.json",
+    "svcaccts.json",
+    "user_mappings.json",
+    "group_mappings.json",
+    "stsuser_mappings.json",
+    "all.json",
+];
+/// The most bytes that one file of an archive may become.
+const MAX_FILE: u64 = 16 * 1024 * 1024;
+/// The most entries of an archive.
+const MAX_FILES: usize = 16;
+/// The most identities and policies of an archive.
+const MAX_ENTITIES: usize = 50_000;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ArchivedUser {
+    #[serde(default, skip_serializing_if = "is_none")]
+    secret_key: Option<Zeroizing<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sealed_secret_key: Option<String>,
+    status: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ArchivedGroup {
+    #[serde(rename = "version")]
+    _version: u32,
+    status: String,
+    members: Option<Vec<String>>,
+    #[serde(rename = "updatedAt")]
+    _updated_at: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ArchivedKey {
+    parent: String,
+    access_key: String,
+    #[serde(default, skip_serializing_if = "is_none")]
+    secret_key: Option<Zeroizing<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sealed_secret_key: Option<String>,
+    #[serde(default)]
+    claims: Option<BTreeMap<String, Value>>,
+    session_policy: Option<Value>,
+    status: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    description: String,
+    expiration: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Mapping {
+    #[serde(rename = "version")]
+    _version: u32,
+    policy: String,
+    #[serde(rename = "updatedAt")]
+    _updated_at: String,
+}
+
+#[expect(clippy::ref_option, reason = "serde asks so")]
+fn is_none(secret: &Option<Zeroizing<String>>) -> bool {
+    secret.is_none()
+}
+
+/// What an import did, in the shape that `mc` prints.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Imported {
+    skipped: Kinds,
+    removed: Kinds,
+    added: Kinds,
+    failed: BTreeMap<String, Value>,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Kinds {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    policies: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    users: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    service_accounts: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    user_policies: Vec<BTreeMap<String, Vec<String>>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    group_policies: Vec<BTreeMap<String, Vec<String>>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sts_policies: Vec<BTreeMap<String, Vec<String>>>,
+}
+
+/// An archive that was read.
+struct Archive {
+    policies: BTreeMap<String, Value>,
+    users: BTreeMap<String, ArchivedUser>,
+    groups: BTreeMap<String, ArchivedGroup>,
+    keys: BTreeMap<String, ArchivedKey>,
+    user_mappings: BTreeMap<String, Mapping>,
+    group_mappings: BTreeMap<String, Mapping>,
+    session_mappings: BTreeMap<String, Mapping>,
+}
+
+fn refused(why: impl std::fmt::Display) -> Refusal {
+    Refusal::new("InvalidRequest", 400, format!("The archive was refused whole: {why}."))
+}
+
+impl Admin {
+    /// Everything as an archive.
+    pub(super) fn export_iam(&self, call: &Call) -> Result<Answer, Refusal> {
+        let in_clear = match call.one("secrets")? {
+            "" | "sealed" => false,
+            "clear" if call.may(Action::AdminExportIAMSecrets) => true,
+            "clear" => return Err(Refusal::access_denied()),
+            _ => return Err(fault::invalid_argument("`secrets` is `sealed` or `clear`.")),
+        };
+        let iam = self.iam()?;
+        let snapshot = iam.snapshot();
+        let secrets = |name: &str, secret: &SecretKey| -> Result<_, Refusal> {
+            if in_clear {
+                return Ok((Some(Zeroizing::new(secret.expose().to_owned())), None));
+            }
+            let sealed = iam.seal(name, secret.expose().as_bytes())?;
+            Ok((None, Some(STANDARD.encode(sealed))))
+        };
+        let mapping = |policies: &BTreeSet<Name>, updated: Timestamp| Mapping {
+            _version: 1,
+            policy: comma_list(policies),
+            _updated_at: updated.to_string(),
+        };
+        let policies = snapshot
+            .stored_policies()
+            .map(|stored| Ok((stored.name.as_str(), policy::raw(stored.policy.document())?)))
+            .collect::<Result<BTreeMap<_, _>, Refusal>>()?;
+        let (mut users, mut user_mappings) = (BTreeMap::new(), BTreeMap::new());
+        let mut keys = BTreeMap::new();
+        let mut parents = vec![Parent::Root];
+        for user in snapshot.users() {
+            let name = user.name.as_str();
+            let (secret_key, sealed_secret_key) = secrets(name, &user.secret_key)?;
+            let status = status_name(user.status).to_owned();
+            users.insert(name, ArchivedUser { secret_key, sealed_secret_key, status });
+            if !user.policies.is_empty() {
+                user_mappings.insert(name, mapping(&user.policies, user.updated));
+            }
+            parents.push(Parent::User(user.name.clone()));
+        }
+        for key in parents.iter().flat_map(|parent| snapshot.access_keys_of(parent)) {
+            let name = key.name.as_str();
+            let (secret_key, sealed_secret_key) = secrets(name, &key.secret_key)?;
+            let session_policy = match &key.policy {
+                Some(policy) => serde_json::from_str(policy.document()).ok(),
+                None => None,
+            };
+            let archived = ArchivedKey {
+                parent: self.parent_name(&key.parent),
+                access_key: name.to_owned(),
+                secret_key,
+                sealed_secret_key,
+                claims: None,
+                session_policy,
+                status: match key.status {
+                    Status::Enabled => "on".to_owned(),
+                    Status::Disabled => "off".to_owned(),
+                },
+                name: key.label.clone(),
+                description: key.description.clone(),
+                expiration: key.expires.map(|time| time.to_string()),
+            };
+            keys.insert(name, archived);
+        }
+        let (mut groups, mut group_mappings) = (BTreeMap::new(), BTreeMap::new());
+        for group in snapshot.groups() {
+            let name = group.name.as_str();
+            let members = snapshot.members(&group.name).map(|name| name.as_str().to_owned());
+            let archived = ArchivedGroup {
+                _version: 1,
+                status: status_name(group.status).to_owned(),
+                members: Some(members.collect()),
+                _updated_at: group.updated.to_string(),
+            };
+            groups.insert(name, archived);
+            if !group.policies.is_empty() {
+                group_mappings.insert(name, mapping(&group.policies, group.updated));
+            }
+        }
+        let none: BTreeMap<&str, Mapping> = BTreeMap::new();
+        let files = [
+            ("policies.json", super::text(&policies)?),
+            ("users.json", super::text(&users)?),
+            ("groups.json", super::text(&groups)?),
+            ("svcaccts.json", super::text(&keys)?),
+            ("user_mappings.json", super::text(&user_mappings)?),
+            ("group_mappings.json", super::text(&group_mappings)?),
+            ("stsuser_mappings.json", super::text(&none)?),
+        ];
+        zipped(&files.map(|(name, text)| (name, Zeroizing::new(text))))
+            .map(Answer::Zip)
+            .map_err(|_error| Refusal::new("InternalError", 500, "The archive can't be written."))
+    }
+
+    /// Takes an archive, whole.
+    pub(super) async fn import_iam(&self, call: &Call) -> Result<Imported, Refusal> {
+        let archive = read(&call.body)?;
+        let iam = self.iam()?;
+        iam.attempt(|draft| self.take(call, iam, draft, &archive)).await
+    }
+
+    fn take(
+        &self,
+        call: &Call,
+        iam: &Iam,
+        draft: &mut Draft,
+        archive: &Archive,
+    ) -> Result<Imported, Refusal> {
+        let mut imported = Imported::default();
+        let now = call.now;
+        let whole = |name: &str| {
+            let name = name.to_owned();
+            move |refused: Refused| self::refused(format!("`{name}`: {refused}"))
+        };
+        let mut removed = Vec::new();
+        for (text, document) in &archive.policies {
+            let name = Name::policy(text).map_err(whole(text))?;
+            if is_empty(document) {
+                removed.push(name);
+                continue;
+            }
+            let policy = Policy::parse(Kind::Identity, document.to_string().as_bytes())
+                .map_err(|errors| refused(format!("the policy `{text}`: {errors}")))?;
+            draft.put_policy(&name, policy, now).map_err(whole(text))?;
+            imported.added.policies.push(text.clone());
+        }
+        for (text, user) in &archive.users {
+            let ArchivedUser { secret_key, sealed_secret_key, status: state } = user;
+            if self.is_root(text) {
+                return Err(refused("a user has the name of the root identity"));
+            }
+            let name = Name::user(text).map_err(whole(text))?;
+            let secret = secret(iam, text, secret_key.as_ref(), sealed_secret_key.as_deref())?;
+            let state = state_of(text, state)?;
+            draft.put_user(&name, secret, state, now).map_err(whole(text))?;
+            imported.added.users.push(text.clone());
+        }
+        for (text, group) in &archive.groups {
+            let ArchivedGroup { _version: _, status: state, members, _updated_at: _ } = group;
+            let name = Name::group(text).map_err(whole(text))?;
+            let members: Vec<Name> = members
+                .iter()
+                .flatten()
+                .map(|member| Name::user(member).map_err(whole(member)))
+                .collect::<Result<_, _>>()?;
+            draft.add_members(&name, &members, now).map_err(whole(text))?;
+            // Disabled ones take no policies: that comes last.
+            state_of(text, state)?;
+            draft.set_group_status(&name, Status::Enabled, now).map_err(whole(text))?;
+            imported.added.groups.push(text.clone());
+        }
+        for (text, key) in &archive.keys {
+            if self.take_key(call, iam, draft, text, key)? {
+                imported.added.service_accounts.push(text.clone());
+            } else {
+                imported.skipped.service_accounts.push(text.clone());
+            }
+        }
+        for (text, mapping) in &archive.user_mappings {
+            let holder = Holder::User(Name::user(text).map_err(whole(text))?);
+            let policies = mapped(mapping).map_err(whole(text))?;
+            draft.set_policies(&holder, &policies, now).map_err(whole(text))?;
+            imported.added.user_policies.push(said(text, mapping));
+        }
+        for (text, mapping) in &archive.group_mappings {
+            let holder = Holder::Group(Name::group(text).map_err(whole(text))?);
+            let policies = mapped(mapping).map_err(whole(text))?;
+            draft.set_policies(&holder, &policies, now).map_err(whole(text))?;
+            imported.added.group_policies.push(said(text, mapping));
+        }
+        for (text, mapping) in &archive.session_mappings {
+            // Identities of other providers: there is nobody here that they could be.
+            imported.skipped.sts_policies.push(said(text, mapping));
+        }
+        for (text, group) in &archive.groups {
+            let name = Name::group(text).map_err(whole(text))?;
+            let status = state_of(text, &group.status)?;
+            draft.set_group_status(&name, status, now).map_err(whole(text))?;
+        }
+        for name in removed {
+            match draft.delete_policy(&name) {
+                Ok(()) => imported.removed.policies.push(name.as_str().to_owned()),
+                Err(Refused::NoSuchPolicy(_) | Refused::BuiltIn(_)) => {
+                    imported.skipped.policies.push(name.as_str().to_owned());
+                }
+                Err(other) => return Err(whole(name.as_str())(other)),
+            }
+        }
+        Ok(imported)
+    }
+
+    /// Takes an access key. Says whether it was taken: one that has expired, or whose parent isn't there, is left out.
+    fn take_key(
+        &self,
+        call: &Call,
+        iam: &Iam,
+        draft: &mut Draft,
+        text: &str,
+        key: &ArchivedKey,
+    ) -> Result<bool, Refusal> {
+        let ArchivedKey {
+            parent,
+            access_key,
+            secret_key,
+            sealed_secret_key,
+            claims,
+            session_policy,
+            status: state,
+            name: label,
+            description,
+            expiration,
+        } = key;
+        let whole = |refused: Refused| self::refused(format!("`{text}`: {refused}"));
+        if access_key != text {
+            return Err(refused(format!("`{text}` says that it is `{access_key}`")));
+        }
+        if self.is_root(text) {
+            return Err(refused("an access key is that of the root identity"));
+        }
+        let name = Name::access_key(text).map_err(whole)?;
+        let parent = if self.is_root(parent) {
+            if !call.caller.is_owner() {
+                return Err(refused(format!("`{text}` is an access key of the root identity")));
+            }
+            Parent::Root
+        } else {
+            Parent::User(Name::user(parent).map_err(whole)?)
+        };
+        let claim =
+            |name| claims.as_ref().and_then(|claims| claims.get(name)).and_then(Value::as_str);
+        let policy = match session_policy.as_ref().filter(|policy| !is_empty(policy)) {
+            Some(document) => Some(
+                Policy::parse(Kind::Identity, document.to_string().as_bytes())
+                    .map_err(|errors| refused(format!("the policy of `{text}`: {errors}")))?,
+            ),
+            // Without its policy it would be freer than it was.
+            None if claim("sa-policy") == Some("embedded-policy") => {
+                return Err(refused(format!("`{text}` lacks the policy that limits it")));
+            }
+            None => None,
+        };
+        let status = state_of(text, state)?;
+        let secret_key = secret(iam, text, secret_key.as_ref(), sealed_secret_key.as_deref())?;
+        let expires =
+            match expiration.as_deref() {
+                None | Some("" | "1970-01-01T00:00:00Z" | "0001-01-01T00:00:00Z") => None,
+                Some(time) => Some(time.parse::<Timestamp>().map_err(|_error| {
+                    refused(format!("the expiration of `{text}` isn't a time"))
+                })?),
+            };
+        match draft.snapshot().access_key(text) {
+            Some(present) if present.parent != parent => {
+                return Err(refused(format!("the access key `{text}` belongs to somebody else")));
+            }
+            Some(_) => draft.delete_access_key(&name).map_err(whole)?,
+            None => {}
+        }
+        let is_orphan =
+            matches!(&parent, Parent::User(user) if draft.snapshot().user(user.as_str()).is_none());
+        if is_orphan || expires.is_some_and(|time| time <= call.now) {
+            return Ok(false);
+        }
+        let new = NewAccessKey {
+            name: name.clone(),
+            secret_key,
+            parent,
+            policy,
+            label: label.clone(),
+            description: description.clone(),
+            expires,
+        };
+        match draft.put_access_key(new, call.now) {
+            // Minutes before its end it isn't worth the move.
+            Err(Refused::InvalidExpiry) => return Ok(false),
+            other => other.map_err(whole)?,
+        }
+        let change = AccessKeyChange { status: Some(status), ..AccessKeyChange::default() };
+        draft.change_access_key(&name, change, call.now).map_err(whole)?;
+        Ok(true)
+    }
+}
+
+fn state_of(name: &str, text: &str) -> Result<Status, Refusal> {
+    status(text).ok_or_else(|| refused(format!("`{name}` is neither enabled nor disabled")))
+}
+
+/// Whether a document has no statements: then the policy is to be deleted, or there is none.
+fn is_empty(document: &Value) -> bool {
+    let statements = document.get("Statement");
+    document.is_null()
+        || document.as_str() == Some("")
+        || statements.is_none_or(|statements| {
+            statements.is_null() || statements.as_array().is_some_and(Vec::is_empty)
+        })
+}
+
+fn secret(
+    iam: &Iam,
+    name: &str,
+    clear: Option<&Zeroizing<String>>,
+    sealed: Option<&str>,
+) -> Result<SecretKey, Refusal> {
+    match (clear, sealed) {
+        (Some(clear), None) => Ok(SecretKey::new(clear.to_string())),
+        (None, Some(sealed)) => {
+            let opened = STANDARD.decode(sealed).ok();
+            let opened = opened.and_then(|bytes| iam.open_sealed(name, &bytes));
+            let text = opened.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+            text.map(SecretKey::new).ok_or_else(|| {
+                refused(format!("the secret of `{name}` wasn't sealed by this tenant"))
+            })
+        }
+        (Some(_), Some(_)) | (None, None) => Err(refused(format!("`{name}` needs one secret key"))),
+    }
+}
+
+fn mapped(mapping: &Mapping) -> Result<Vec<Name>, Refused> {
+    let names = mapping.policy.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(Name::policy).collect()
+}
+
+fn said(name: &str, mapping: &Mapping) -> BTreeMap<String, Vec<String>> {
+    let policies = mapping.policy.split(',').map(str::to_owned).collect();
+    BTreeMap::from([(name.to_owned(), policies)])
+}
+
+fn zipped(files: &[(&str, Zeroizing<Vec<u8>>)]) -> zip::result::ZipResult<Zeroizing<Vec<u8>>> {
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, text) in files {
+        writer.start_file(format!("{FOLDER}{name}"), SimpleFileOptions::default())?;
+        writer.write_all(text)?;
+    }
+    Ok(Zeroizing::new(writer.finish()?.into_inner()))
+}
+
+/// Reads an archive within bounds: how many files, which, how large.
+fn read(bytes: &[u8]) -> Result<Archive, Refusal> {
+    if !announces_few(bytes) {
+        return Err(refused("it is no zip archive, or has too many files"));
+    }
+    let mut zip = zip::ZipArchive::new(Cursor::new(bytes))
+        .map_err(|_error| refused("it is no zip archive"))?;
+    if zip.len() > MAX_FILES {
+        return Err(refused("it has too many files"));
+    }
+    let mut files: BTreeMap<String, Zeroizing<Vec<u8>>> = BTreeMap::new();
+    for at in 0..zip.len() {
+        let file = zip.by_index(at).map_err(|_error| refused("a file of it can't be read"))?;
+        let name = file.name().strip_prefix(FOLDER).unwrap_or_default().to_owned();
+        if !FILES.contains(&name.as_str()) {
+            return Err(refused("it has a file that isn't part of such archives"));
+        }
+        let mut text = Zeroizing::new(Vec::new());
+        let read = file.take(MAX_FILE.saturating_add(1)).read_to_end(&mut text);
+        let read = read.map_err(|_error| refused("a file of it can't be read"))?;
+        if u64::try_from(read).unwrap_or(u64::MAX) > MAX_FILE {
+            return Err(refused("a file of it is too large"));
+        }
+        if files.insert(name, text).is_some() {
+            return Err(refused("it has a file twice"));
+        }
+    }
+    if files.is_empty() {
+        return Err(refused("it is empty"));
+    }
+    let archive = Archive {
+        policies: file(&files, "policies.json")?,
+        users: file(&files, "users.json")?,
+        groups: file(&files, "groups.json")?,
+        keys: file(&files, "svcaccts.json")?,
+        user_mappings: file(&files, "user_mappings.json")?,
+        group_mappings: file(&files, "group_mappings.json")?,
+        session_mappings: file(&files, "stsuser_mappings.json")?,
+    };
+    let entities = archive.policies.len()
+        + archive.users.len()
+        + archive.groups.len()
+        + archive.keys.len()
+        + archive.user_mappings.len()
+        + archive.group_mappings.len()
+        + archive.session_mappings.len();
+    if entities > MAX_ENTITIES {
+        return Err(refused("it has more than 50000 identities and policies"));
+    }
+    Ok(archive)
+}
+
+fn file<T: DeserializeOwned>(
+    files: &BTreeMap<String, Zeroizing<Vec<u8>>>,
+    name: &str,
+) -> Result<BTreeMap<String, T>, Refusal> {
+    match files.get(name) {
+        None => Ok(BTreeMap::new()),
+        // `null` is what an empty map looks like to the programs of the field.
+        Some(text) => serde_json::from_slice::<Option<BTreeMap<String, T>>>(text)
+            .map(Option::unwrap_or_default)
+            .map_err(|_secret_text_inside| refused(format!("`{name}` isn't what it should be"))),
+    }
+}
+
+/// Whether the end of the archive announces few files: reading the directory of a million takes memory.
+fn announces_few(bytes: &[u8]) -> bool {
+    const END: &[u8] = b"PK\x05\x06";
+    const LARGE_END: &[u8] = b"PK\x06\x07";
+    // The record has 22 bytes, and a comment of at most 65,535 behind it.
+    let tail = bytes.get(bytes.len().saturating_sub(22 + 65_535)..).unwrap_or_default();
+    let Some(at) = tail.windows(END.len()).rposition(|four| four == END) else { return false };
+    let is_large = tail.windows(LARGE_END.len()).any(|four| four == LARGE_END);
+    let count = tail.get(at.saturating_add(10)..at.saturating_add(12));
+    let count = count.and_then(|count| count.try_into().ok()).map(u16::from_le_bytes);
+    !is_large && count.is_some_and(|count| usize::from(count) <= MAX_FILES)
+}
