@@ -39,7 +39,7 @@ fn frames(c: &mut Criterion) {
                     nonce[4..].copy_from_slice(&number.to_be_bytes());
                     let nonce = Nonce::assume_unique_for_key(nonce);
                     let tag = cipher.seal_in_place_separate_tag(nonce, Aad::from([0]), frame);
-                    black_box(tag.unwrap());
+                    black_box(tag.unwrap().as_ref().len());
                 }
             });
         });

@@ -80,6 +80,7 @@ impl Selection {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "numbers of a test are small")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -1,7 +1,5 @@
 //! The forms, byte by byte, beside what `tests/vectors/make.py` computed with another implementation.
 
-#![expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
-
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -180,9 +178,9 @@ fn frames_are_as_documented() {
         );
         let key = OpeningKey(object_key().part_key(number, id).unwrap());
         let mut opener = FrameOpener::new(key, Selection::whole(length).unwrap());
-        let mut opened = Vec::new();
-        opener.push(Bytes::from(stored), &mut opened).unwrap();
+        let mut found = Vec::new();
+        opener.push(Bytes::from(stored), &mut found).unwrap();
         opener.finish().unwrap();
-        assert_eq!(opened.concat(), plain, "{name}");
+        assert_eq!(found.concat(), plain, "{name}");
     }
 }
