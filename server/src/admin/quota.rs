@@ -69,8 +69,8 @@ impl Admin {
         };
         // What isn't there, its own handler says.
         let Some(adds) = adds else { return Ok(()) };
-        let held = self.store.usage(bucket).await.map_err(failed)?.bytes;
-        if held.saturating_add(adds) > most {
+        let used = self.store.usage(bucket).await.map_err(failed)?.bytes;
+        if used.saturating_add(adds) > most {
             return Err(Refusal::new(
                 "XMinioAdminBucketQuotaExceeded",
                 400,
