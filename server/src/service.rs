@@ -64,6 +64,7 @@ const MAX_UPLOAD: u64 = 5 * 1024 * 1024 * 1024;
 
 impl Service {
     /// Puts the parts together.
+    #[expect(clippy::too_many_arguments, reason = "each is one part, put together once")]
     pub fn new(
         authenticator: Authenticator,
         admin: Admin,
