@@ -41,6 +41,8 @@ async fn change_in(folder: &Path, edit: impl Fn(&mut Draft) -> Result<(), Refuse
     let keys = SealingKeys::read(&folder.join("iam")).unwrap();
     let iam = Iam::open(store.clone(), Arc::new(ArcSwap::from_pointee(keys))).await.unwrap();
     iam.change(edit).await.unwrap();
+    // Closing waits for whoever holds the store.
+    drop(iam);
     store.close().await;
 }
 

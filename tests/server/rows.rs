@@ -74,7 +74,7 @@ async fn restore(server: &Server) {
 }
 
 /// CVE-2021-41137, CVE-2023-25812: users without a policy, and a Deny of each action beside an Allow of all.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn each_row_needs_its_actions_and_all_of_them() {
     let server = server_of(|draft| {
         user(draft, "nobody", "")?;
@@ -127,7 +127,7 @@ async fn each_row_needs_its_actions_and_all_of_them() {
 }
 
 /// The same for strangers, by the bucket's policy.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn each_row_of_a_bucket_is_open_to_strangers_by_its_policy_alone() {
     let server = server_of(|draft| user(draft, "everything", &allow(&["s3:*"]))).await;
     let everything = client_of(&server, "everything");
@@ -193,7 +193,7 @@ async fn each_row_of_a_bucket_is_open_to_strangers_by_its_policy_alone() {
 }
 
 /// GHSA-3ppv-fx5m-m749: a version is not read or deleted by the right to the object.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn versions_and_headers_that_set_more_have_actions_of_their_own() {
     let versioned = || {
         rows().filter(|(_, row)| {
@@ -265,7 +265,7 @@ async fn versions_and_headers_that_set_more_have_actions_of_their_own() {
 }
 
 /// CVE-2026-50197: each key of a multi-delete is decided as the key that is then deleted.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn each_key_of_a_multi_delete_is_decided_on_its_own() {
     let server = server_of(|draft| {
         let own = r#"{"Effect":"Allow","Action":["s3:DeleteObject","s3:PutObject"],"Resource":"arn:aws:s3:::photos/mine/*"},
@@ -310,7 +310,7 @@ async fn each_key_of_a_multi_delete_is_decided_on_its_own() {
 }
 
 /// N3: CVE-2026-39360, CVE-2026-45042: a source that may not be read, in every spelling, by copy and by part copy.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_spelling_of_a_copys_source_goes_around_its_decision() {
     let server = server_of(|draft| {
         let own = r#"{"Effect":"Allow","Action":["s3:PutObject","s3:AbortMultipartUpload"],"Resource":"*"},
@@ -359,7 +359,7 @@ async fn no_spelling_of_a_copys_source_goes_around_its_decision() {
 }
 
 /// CVE-2021-21362, CVE-2015-5223: a URL never exceeds its signer. CVE-2015-7546, CVE-2022-41316: nor outlives the signer's rights.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_presigned_url_is_worth_what_its_signer_is_worth_when_it_is_used() {
     let later = now() + jiff::SignedDuration::from_mins(16);
     let mut server = server_of(|draft| {
