@@ -8,6 +8,7 @@ import binascii
 import hashlib
 import inspect
 import io
+import json
 import os
 import socket
 import ssl
@@ -21,6 +22,7 @@ from datetime import datetime, timedelta, timezone
 
 import boto3
 from boto3.s3.transfer import TransferConfig
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.handlers import validate_bucket_name
@@ -447,8 +449,46 @@ def case_what_is_not_built_is_refused_and_changes_nothing(bucket):
     refused(
         "NotImplemented", 501, s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
     )
-    refused("NotImplemented", 501, s3.put_bucket_policy, Bucket=bucket, Policy="{}")
     s3.put_object(ACL="private", StorageClass="STANDARD", **put)
+
+
+def case_a_bucket_policy_opens_a_bucket_to_strangers(bucket):
+    put_all(bucket, ["open/a", "closed"])
+    stranger = client(signature_version=UNSIGNED)
+    refused("AccessDenied", 403, stranger.get_object, Bucket=bucket, Key="open/a")
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Sid": "Open",
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": "s3:GetObject",
+            "Resource": f"arn:aws:s3:::{bucket}/open/*",
+        }],
+    }
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    got = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+    assert got["Statement"][0]["Sid"] == "Open", got
+    assert s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"]
+    assert stranger.get_object(Bucket=bucket, Key="open/a")["Body"].read() == b"x"
+    for call, more in (
+        (stranger.get_object, {"Key": "closed"}),
+        (stranger.get_object, {"Key": "open/missing"}),
+        (stranger.put_object, {"Key": "open/b"}),
+        (stranger.list_objects_v2, {}),
+        (stranger.delete_objects, {"Delete": {"Objects": [{"Key": "open/a"}]}}),
+    ):
+        try:
+            answer = call(Bucket=bucket, **more)
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "AccessDenied", error
+        else:
+            assert [error["Code"] for error in answer["Errors"]] == ["AccessDenied"], answer
+    for document in ("{}", "no JSON", json.dumps(policy).replace(bucket, "another-bucket")):
+        refused("MalformedPolicy", 400, s3.put_bucket_policy, Bucket=bucket, Policy=document)
+    s3.delete_bucket_policy(Bucket=bucket)
+    refused("AccessDenied", 403, stranger.get_object, Bucket=bucket, Key="open/a")
+    refused("NoSuchBucketPolicy", 404, s3.get_bucket_policy, Bucket=bucket)
 
 
 # -- copies
@@ -872,7 +912,6 @@ def case_wrong_credentials_are_refused(bucket):
         stranger = boto3.client("s3", aws_access_key_id=key, aws_secret_access_key=secret)
         refused(code, 403, stranger.list_buckets)
         refused(code, 403, stranger.put_object, Bucket=bucket, Key="a", Body=b"x")
-    from botocore import UNSIGNED
 
     nobody = boto3.client("s3", config=Config(signature_version=UNSIGNED))
     refused("AccessDenied", 403, nobody.list_objects_v2, Bucket=bucket)
