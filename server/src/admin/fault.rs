@@ -82,7 +82,7 @@ pub(super) fn store(failed: &StoreError) -> Refusal {
 }
 
 pub(super) fn no_such_bucket() -> Refusal {
-    Refusal::new("NoSuchBucket", 404, "The specified bucket does not exist.")
+    Refusal::new("NoSuchBucket", 404, "The specified bucket does not exist")
 }
 
 pub(super) fn bad_json(why: &str) -> Refusal {

@@ -12,7 +12,7 @@ use crate::answer::Refusal;
 pub(super) fn refusal(error: &StoreError) -> Refusal {
     match error {
         StoreError::NoSuchBucket => {
-            Refusal::new("NoSuchBucket", 404, "The specified bucket does not exist.")
+            Refusal::new("NoSuchBucket", 404, "The specified bucket does not exist")
         }
         StoreError::BucketExists => Refusal::new(
             "BucketAlreadyOwnedByYou",
