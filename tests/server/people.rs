@@ -4,8 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use coffer_policy::{Kind, Policy};
 use coffer_server::iam::draft::{Holder, NewAccessKey};
 use coffer_server::iam::entity::{Parent, Status};
@@ -22,12 +20,8 @@ use tempfile::TempDir;
 pub(crate) async fn server_of(edit: impl Fn(&mut Draft) -> Result<(), Refused>) -> Server {
     let folder = TempDir::new().unwrap();
     identity::write(folder.path());
-    let keys = folder.path().join("iam");
-    std::fs::create_dir(&keys).unwrap();
-    std::fs::write(keys.join("key"), STANDARD.encode([7; 32])).unwrap();
     change_in(folder.path(), edit).await;
-    let settings = [("COFFER_IAM_KEYS", keys.to_str().unwrap())];
-    Server::start_in(folder, &settings).await
+    Server::start_in(folder, &[]).await
 }
 
 /// Makes a change while the server doesn't run.

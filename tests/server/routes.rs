@@ -295,7 +295,6 @@ async fn what_is_not_built_is_refused_never_ignored() {
                 501,
                 "NotImplemented",
             ),
-            ("a policy", "PUT /photos?policy", &[], "{}", 501, "NotImplemented"),
             ("default encryption", "PUT /photos?encryption", &[], "<a/>", 501, "NotImplemented"),
             ("CORS", "PUT /photos?cors", &[], "<a/>", 501, "NotImplemented"),
             ("a lifecycle", "PUT /photos?lifecycle", &[], "<a/>", 501, "NotImplemented"),
