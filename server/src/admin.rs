@@ -168,7 +168,7 @@ impl Admin {
             Operation::ImportIamV2 => self.import_iam(call).await.and_then(|counts| json(&counts)),
             Operation::SetBucketQuota => self.set_bucket_quota(call).await,
             Operation::GetBucketQuota => self.get_bucket_quota(call).await,
-            Operation::Explain => self.explain(call),
+            Operation::Explain => self.explain(call).await,
         }
     }
 

@@ -184,6 +184,16 @@ fn tail(text: &mut String, resource: &str, ids: &Ids) {
     text.push_str("</HostId></Error>");
 }
 
+/// The code of an error, beside the answer that tells it: for the audit record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code(pub String);
+
+/// The code in an error document.
+pub fn code(document: &Bytes) -> Option<Code> {
+    let (_, rest) = str::from_utf8(document).ok()?.split_once("<Code>")?;
+    rest.split_once("</Code>").map(|(code, _)| Code(code.to_owned()))
+}
+
 /// Completes an error document of the wire library, which knows neither resource nor ids, and for some errors no sentence.
 pub fn complete(document: &Bytes, resource: &str, ids: &Ids) -> Option<String> {
     let text = std::str::from_utf8(document).ok()?.strip_suffix("</Error>")?;

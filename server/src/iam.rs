@@ -15,7 +15,7 @@ mod row;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use coffer_store::{Store, StoreError};
+use coffer_store::{IamRows, Store, StoreError};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -61,8 +61,12 @@ impl Iam {
     pub async fn open(store: Store, keys: Arc<ArcSwap<SealingKeys>>) -> Result<Self, IamError> {
         let current = ArcSwap::from_pointee(Snapshot::default());
         let iam = Self { current, store, keys, changing: Mutex::new(()) };
-        iam.reload().await?;
-        iam.rotate(iam.keys.load_full()).await?;
+        let read = iam.store.iam_rows().await?;
+        iam.show(&read)?;
+        let keys = iam.keys.load_full();
+        if read.rows.iter().any(|(_, value)| !keys.is_current(value)) {
+            iam.rotate(keys).await?;
+        }
         Ok(iam)
     }
 
@@ -131,20 +135,12 @@ impl Iam {
         self.keys.load().open(&outside(name), sealed).ok()
     }
 
-    /// Reads everything anew if another server changed it.
-    ///
-    /// # Errors
-    /// As [`Iam::open`]; what was known goes on to hold.
-    pub async fn follow(&self) -> Result<(), IamError> {
-        if self.store.iam_revision().await? == self.snapshot().revision() {
-            return Ok(());
-        }
-        let _one_at_a_time = self.changing.lock().await;
-        self.reload().await
+    async fn reload(&self) -> Result<(), IamError> {
+        self.show(&self.store.iam_rows().await?)
     }
 
-    async fn reload(&self) -> Result<(), IamError> {
-        let read = self.store.iam_rows().await?;
+    /// Makes these rows what everyone sees.
+    fn show(&self, read: &IamRows) -> Result<(), IamError> {
         let keys = self.keys.load();
         let mut snapshot = Snapshot::default();
         for (name, value) in &read.rows {

@@ -1,7 +1,9 @@
 //! A request's way, from its head to its answer: route → authenticate → authorize → the operation. It never goes back.
 
+mod head;
 mod running;
 mod backoff;
+mod wire;
 mod unread;
 
 use std::sync::Arc;
@@ -11,12 +13,12 @@ use coffer_policy::{Action, Outcome, Resource};
 use coffer_store::{BucketName, IndexHealth, Store};
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use s3s::Body;
 use tokio::time::Instant;
-use tracing::{debug, error};
+use tracing::debug;
 
 use crate::accept::Peer;
 use crate::admin::{self, Admin};
@@ -34,10 +36,12 @@ use crate::route::{self, Domains, Health, Route, Target};
 use crate::s3::post_form::{Upload, location};
 use crate::s3::{self, S3, bucket_policy};
 use backoff::Backoff;
+use head::{MAX_UPLOAD, check_size, content_length, host, number};
 pub use running::Answer;
 use running::{Places, Running};
 pub(crate) use unread::Lent;
 use unread::Rest;
+use wire::bare_uri;
 
 /// The S3 side of the server: everything that a request meets behind the connection.
 #[derive(Debug)]
@@ -55,12 +59,6 @@ pub struct Service {
     audit: Arc<Audit>,
     draining: AtomicBool,
 }
-
-/// The largest body of an operation that takes a document: DeleteObjects with 1,000 keys of 1,024 bytes, each written in
-/// references, and CompleteMultipartUpload with 10,000 parts stay below it.
-const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
-/// The largest object that one request can write. Source: AWS S3 quotas.
-const MAX_UPLOAD: u64 = 5 * 1024 * 1024 * 1024;
 
 impl Service {
     /// Puts the parts together.
@@ -135,6 +133,9 @@ impl Service {
             header::CONTENT_SECURITY_POLICY,
             HeaderValue::from_static("default-src 'none'; sandbox"),
         );
+        if let Some(answer::Code(code)) = response.extensions_mut().remove() {
+            trail.code = Some(code);
+        }
         // Probes come every second, from nobody.
         let is_probe = trail.operation.is_none() && trail.code.is_none();
         let status = response.status().as_u16();
@@ -162,23 +163,33 @@ impl Service {
             host.as_deref(),
             &self.domains,
         )?;
-        let target = match route {
-            Route::Health(health) => return Ok(self.health(health).await),
-            Route::Metrics => return self.scrape(&head, peer).await,
-            Route::Admin(row) => {
-                let answer = self.administer(row, &head, body, peer, running, trail).await;
-                return answer.map_err(Refusal::in_json);
-            }
-            Route::S3(target) => target,
-        };
-        trail.asks(&target);
-        *running = Some(self.places.take(peer)?);
+        match &route {
+            Route::Health(health) => return Ok(self.health(*health).await),
+            Route::Metrics => trail.operation = Some("metrics"),
+            Route::Admin(row) => trail.operation = Some(row.path),
+            Route::S3(target) => trail.asks(target),
+        }
         #[expect(
             clippy::disallowed_methods,
             reason = "the edge: one reading of the clock for each request"
         )]
         let now = Timestamp::now();
         trail.at(now);
+        let admitted = self.places.take(peer).map(|place| *running = Some(place));
+        let target = match route {
+            Route::Health(health) => return Ok(self.health(health).await),
+            Route::Metrics => {
+                admitted?;
+                return self.scrape(&head, peer, now, trail).await;
+            }
+            Route::Admin(row) => {
+                admitted.map_err(Refusal::in_json)?;
+                let answer = self.administer(row, &head, body, peer, now, trail).await;
+                return answer.map_err(Refusal::in_json);
+            }
+            Route::S3(target) => target,
+        };
+        admitted?;
         let host_bucket = target.host_bucket(head.uri.path());
         let authenticate = || self.authenticator.authenticate(&head, host_bucket, now);
         let caller = match self.guarded(&head, peer, authenticate)? {
@@ -262,19 +273,11 @@ impl Service {
         head: &Parts,
         body: Lent,
         peer: &Peer,
-        running: &mut Option<Running>,
+        now: Timestamp,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
-        trail.operation = Some(row.path);
-        *running = Some(self.places.take(peer)?);
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the edge: one reading of the clock for each request"
-        )]
-        let now = Timestamp::now();
         let authenticate = || self.authenticator.authenticate_admin(head, now);
         let (authenticated, secret) = self.guarded(head, peer, authenticate)?;
-        trail.at(now);
         trail.is_from(&authenticated.caller, authenticated.scheme);
         let facts = self.facts(head, peer, &authenticated, now, &[]);
         let context = authorize::context::common(&authenticated.caller, &facts);
@@ -376,92 +379,24 @@ impl Service {
         caller
     }
 
-    /// Hands the request to the wire library, without all that was dealt with already.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the seam between the head's way and the operation: each is one fact of it"
-    )]
-    async fn wire(
-        &self,
-        head: Parts,
-        body: DecodedBody,
-        length: Option<u64>,
-        authorized: Authorized,
-        now: Timestamp,
-        resource: &str,
-        ids: &Ids,
-    ) -> Result<Response<Body>, Refusal> {
-        let operation = authorized.operation();
-        let method = head.method.clone();
-        let mut request = Request::new(Body::empty());
-        *request.method_mut() = head.method;
-        *request.uri_mut() =
-            bare_uri(&authorized.target().path, head.uri.query().unwrap_or_default())?;
-        *request.headers_mut() = head.headers;
-        let trailers = body.trailers();
-        let conditions = s3::conditions::take(request.headers_mut())?;
-        s3::range::tidy(request.headers_mut());
-        let stored = s3::attributes::take(request.headers_mut())?;
-        bare_headers(request.headers_mut(), length);
-        *request.body_mut() = if takes_document(operation) {
-            let document = s3::document::read(body, length, MAX_DOCUMENT).await?;
-            request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(document.len()));
-            s3::document::check_digests(&document, request.headers(), &trailers, operation)?;
-            Body::from(document)
-        } else {
-            Body::http_body_unsync(body)
-        };
-        request.extensions_mut().insert(s3::Context {
-            authorized,
-            conditions,
-            stored,
-            trailers,
-            now,
-        });
-        let mut response = self.s3.call(request).await.map_err(|error| {
-            let error = s3s::StdError::from(error);
-            error!(
-                id = ids.request,
-                operation = operation.name(),
-                error = &*error,
-                "no answer could be made"
-            );
-            Refusal::new(
-                "InternalError",
-                500,
-                "We encountered an internal error. Please try again.",
-            )
-        })?;
-        // The wire library takes the headers of a read, and no status.
-        if response.status() == StatusCode::OK
-            && response.headers().contains_key(header::CONTENT_RANGE)
-        {
-            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-        }
-        // An object that was read is the client's bytes, never a document of ours.
-        let ours = operation != Operation::GetObject || !response.status().is_success();
-        if !ours {
-            return Ok(response);
-        }
-        let finished = finished(response, &method, resource, ids);
-        let unquotes = operation == Operation::GetObjectAttributes;
-        Ok(if unquotes { s3::document::without_quotes(finished) } else { finished })
-    }
-
     /// What the server counts, for whoever may know.
-    async fn scrape(&self, head: &Parts, peer: &Peer) -> Result<Response<Body>, Refusal> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the edge: one reading of the clock for each request"
-        )]
-        let now = Timestamp::now();
+    async fn scrape(
+        &self,
+        head: &Parts,
+        peer: &Peer,
+        now: Timestamp,
+        trail: &mut Trail,
+    ) -> Result<Response<Body>, Refusal> {
         let authenticate = || self.authenticator.authenticate_scraper(head, now);
         let caller = self.guarded(head, peer, authenticate)?;
+        trail.is_from(&caller.caller, caller.scheme);
         let context =
             authorize::context::common(&caller.caller, &self.facts(head, peer, &caller, now, &[]));
         let action = Action::AdminPrometheus;
         let decision = authorize::decide(&caller.caller, action, Resource::All, &context);
-        if decision.outcome != Outcome::Allow {
+        let is_allowed = decision.outcome == Outcome::Allow;
+        trail.decision = Some(decision);
+        if !is_allowed {
             return Err(Refusal::access_denied());
         }
         let health = self.store.health().await;
@@ -519,211 +454,6 @@ fn is_alive(index: IndexHealth) -> bool {
         IndexHealth::Usable | IndexHealth::Reopening => true,
         IndexHealth::Stopped => false,
     }
-}
-
-/// Refuses a head that is larger than any honest client's. What the connection itself refuses first never comes here.
-fn check_size(head: &Parts, limits: &Limits) -> Result<(), Refusal> {
-    let query = head.uri.query().map_or(0, str::len);
-    if exceeds(query, limits.query_bytes) {
-        let why = format!("The request's query is longer than {} bytes.", limits.query_bytes);
-        return Err(Refusal::new("InvalidURI", 414, why));
-    }
-    // A name, a value, and what separates them.
-    let sizes = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-    let size = sizes.sum::<usize>() + head.uri.path().len() + query;
-    if exceeds(size, limits.head_bytes) || exceeds(head.headers.len(), limits.headers) {
-        let why = format!(
-            "The request's head has more than {} bytes or {} headers.",
-            limits.head_bytes, limits.headers
-        );
-        return Err(Refusal::new("RequestHeaderSectionTooLarge", 431, why));
-    }
-    Ok(())
-}
-
-fn exceeds(size: usize, limit: u32) -> bool {
-    usize::try_from(limit).is_ok_and(|limit| size > limit)
-}
-
-/// The host of a request, which every request has: `Host`, or HTTP/2's `:authority`. Where both stand, they have to agree, or
-/// a proxy and this server could take the request for different ones.
-fn host(head: &mut Parts) -> Result<Option<String>, Refusal> {
-    let version = head.version;
-    // What follows on a connection of such a request can't be trusted either.
-    let invalid = |message: &'static str| {
-        let refusal = Refusal::new("InvalidRequest", 400, message);
-        if version == Version::HTTP_2 {
-            refusal
-        } else {
-            refusal.with_header(header::CONNECTION, HeaderValue::from_static("close"))
-        }
-    };
-    let mut hosts = head.headers.get_all(header::HOST).iter();
-    let (first, more) = (hosts.next(), hosts.next().is_some());
-    if more {
-        return Err(invalid("The request has more than one Host header."));
-    }
-    let named = match first {
-        Some(value) => Some(
-            value
-                .to_str()
-                .map_err(|_error| invalid("The Host header holds characters that no host has."))?
-                .to_owned(),
-        ),
-        None => None,
-    };
-    let authority = head.uri.authority().map(|authority| authority.as_str().to_owned());
-    match (named, authority) {
-        (Some(named), Some(authority)) if !named.eq_ignore_ascii_case(&authority) => {
-            Err(invalid("The Host header and the request's authority differ."))
-        }
-        (Some(named), _) => Ok(Some(named)),
-        (None, Some(authority)) => {
-            // The signature covers `host`, under whatever name it came.
-            let value = HeaderValue::from_str(&authority)
-                .map_err(|_error| invalid("The authority isn't a host."))?;
-            head.headers.insert(header::HOST, value);
-            Ok(Some(authority))
-        }
-        (None, None) if head.version == Version::HTTP_10 => Ok(None),
-        (None, None) => Err(invalid("The request names no host.")),
-    }
-}
-
-/// How many bytes of content the request announces: `x-amz-decoded-content-length` where its body is framed.
-fn content_length(head: &Parts, target: &Target) -> Result<Option<u64>, Refusal> {
-    let framed = head
-        .headers
-        .get("x-amz-content-sha256")
-        .is_some_and(|value| value.as_bytes().starts_with(b"STREAMING-"));
-    let length = if framed {
-        number(head, "x-amz-decoded-content-length")?
-    } else {
-        number(head, "content-length")?
-    };
-    let uploads = matches!(target.operation, Operation::PutObject | Operation::UploadPart);
-    match length {
-        None if uploads => Err(Refusal::new(
-            "MissingContentLength",
-            411,
-            "You must provide the Content-Length HTTP header.",
-        )),
-        Some(length) if uploads && length > MAX_UPLOAD => Err(Refusal::new(
-            "EntityTooLarge",
-            400,
-            "Your proposed upload exceeds the maximum allowed size of 5 GiB; upload it in parts.",
-        )),
-        length => Ok(length),
-    }
-}
-
-/// The number of bytes that a header names.
-fn number(head: &Parts, name: &str) -> Result<Option<u64>, Refusal> {
-    let Some(value) = head.headers.get(name) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default();
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Refusal::invalid_argument(format!(
-            "The header {name} isn't a number of bytes."
-        )));
-    }
-    text.parse()
-        .map(Some)
-        .map_err(|_error| Refusal::invalid_argument(format!("The header {name} is too large.")))
-}
-
-/// Whether the operation's body is an XML document, which is read before it is parsed.
-fn takes_document(operation: Operation) -> bool {
-    matches!(
-        operation,
-        Operation::CreateBucket
-            | Operation::DeleteObjects
-            | Operation::CompleteMultipartUpload
-            | Operation::PutBucketAcl
-            | Operation::PutObjectAcl
-    )
-}
-
-/// The path in path style with the query, less the parameters of a presigned request: they were verified.
-fn bare_uri(path: &str, query: &str) -> Result<Uri, Refusal> {
-    let signing = |pair: &&str| {
-        let name = pair.split('=').next().unwrap_or_default();
-        let of_v4 = name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"))
-            && is_signing(name);
-        !of_v4 && !matches!(name, "AWSAccessKeyId" | "Expires" | "Signature")
-    };
-    let kept: Vec<&str> =
-        query.split('&').filter(|pair| !pair.is_empty()).filter(signing).collect();
-    let uri = if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) };
-    uri.parse()
-        .map_err(|_error| Refusal::new("InvalidURI", 400, "Couldn't parse the specified URI."))
-}
-
-fn is_signing(name: &str) -> bool {
-    [
-        "Algorithm",
-        "Credential",
-        "Date",
-        "Expires",
-        "SignedHeaders",
-        "Signature",
-        "Security-Token",
-        "Content-Sha256",
-    ]
-    .iter()
-    .any(|known| name.get(6..).is_some_and(|rest| rest.eq_ignore_ascii_case(known)))
-}
-
-/// Takes out what was verified, so that nothing behind this point can read it differently.
-fn bare_headers(headers: &mut HeaderMap, length: Option<u64>) {
-    for name in [
-        "authorization",
-        "x-amz-date",
-        "x-amz-security-token",
-        "x-amz-content-sha256",
-        "x-amz-decoded-content-length",
-        "transfer-encoding",
-        "expect",
-        "te",
-        "trailer",
-    ] {
-        headers.remove(name);
-    }
-    match length {
-        Some(length) => headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length)),
-        None => headers.remove(header::CONTENT_LENGTH),
-    };
-}
-
-/// The wire library's answer with what it leaves out: ids and resource in errors, references for controls in documents.
-fn finished(
-    response: Response<Body>,
-    method: &Method,
-    resource: &str,
-    ids: &Ids,
-) -> Response<Body> {
-    let (mut head, body) = response.into_parts();
-    let is_document =
-        head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/xml");
-    let failed = head.status.is_client_error() || head.status.is_server_error();
-    if failed && *method == Method::HEAD {
-        head.headers.remove(header::CONTENT_LENGTH);
-        return Response::from_parts(head, Body::empty());
-    }
-    if head.status == StatusCode::NOT_MODIFIED {
-        return Response::from_parts(head, Body::empty());
-    }
-    if failed {
-        // The library forgets it where an error has headers of its own.
-        head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
-    }
-    let Some(bytes) = body.bytes().filter(|_| is_document || failed) else {
-        return Response::from_parts(head, body);
-    };
-    let cleaned = answer::without_controls(&bytes).map(bytes::Bytes::from);
-    let bytes = cleaned.unwrap_or(bytes);
-    let completed =
-        if failed { answer::complete(&bytes, resource, ids).map(bytes::Bytes::from) } else { None };
-    Response::from_parts(head, Body::from(completed.unwrap_or(bytes)))
 }
 
 #[cfg(test)]

@@ -6,15 +6,12 @@ A case is a function whose name begins with `case_`; the rest of the name is its
 import base64
 import binascii
 import hashlib
-import inspect
 import io
 import json
 import os
-import socket
 import ssl
 import sys
 import threading
-import traceback
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -27,6 +24,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.handlers import validate_bucket_name
 
+from suite import run
+
 MIB = 1024 * 1024
 CA = os.environ["AWS_CA_BUNDLE"]
 
@@ -37,12 +36,6 @@ def client(**settings):
 
 
 s3 = client()
-
-# Names below `localhost` are this machine's (RFC 6761), which not every resolver knows.
-resolve = socket.getaddrinfo
-socket.getaddrinfo = lambda host, *rest, **more: resolve(
-    "localhost" if str(host).endswith(".localhost") else host, *rest, **more
-)
 
 
 def refused(code, status, call, **arguments):
@@ -936,27 +929,5 @@ def case_every_error_names_its_request(bucket):
 REGION = os.environ["AWS_REGION"]
 
 
-def main():
-    cases = [
-        (name.removeprefix("case_"), case)
-        for name, case in globals().items()
-        if name.startswith("case_") and inspect.isfunction(case)
-    ]
-    wanted = sys.argv[1:]
-    failed = 0
-    for number, (name, case) in enumerate(cases):
-        if wanted and name not in wanted:
-            continue
-        bucket = f"boto3-{number:02}"
-        try:
-            s3.create_bucket(Bucket=bucket)
-            case(bucket)
-            print(f"passed {name}", flush=True)
-        except Exception:  # a case may fail in any way, and the others still count
-            failed += 1
-            print(f"failed {name}\n{traceback.format_exc()}", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(globals(), s3, "boto3"))

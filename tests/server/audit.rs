@@ -6,6 +6,8 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::people::{allow, client_of, server_of, user};
+
 /// The records of all requests so far, of which there are `count`.
 async fn records(server: &Server, count: usize) -> Vec<Value> {
     for _ in 0..500 {
@@ -35,18 +37,36 @@ async fn each_request_leaves_a_record_that_names_its_signature() {
     let headers = client.headers(&[]);
     let nobody = client.send_as_is("GET", "/album/cat", "", headers, "").await.unwrap();
     assert_eq!(nobody.status, 403);
+    for method in ["GET", "HEAD"] {
+        assert_eq!(client.send(method, "/album/dog", "", &[], "").await.status, 404);
+    }
+    assert_eq!(client.send("GET", "/minio/v2/metrics/node", "", &[], "").await.status, 200);
 
-    let records = records(&server, 4).await;
+    let records = records(&server, 7).await;
     let texts = |name: &str| {
         records
             .iter()
             .map(|record| record[name].as_str().unwrap_or("-").to_owned())
             .collect::<Vec<_>>()
     };
-    assert_eq!(texts("operation"), ["CreateBucket", "PutObject", "GetObject", "GetObject"]);
-    assert_eq!(texts("signature"), ["V4Header", "V4Header", "V2Header", "Anonymous"]);
-    assert_eq!(texts("code"), ["-", "-", "-", "AccessDenied"]);
-    assert_eq!(texts("key"), ["-", "cat", "cat", "cat"]);
+    assert_eq!(
+        texts("operation"),
+        [
+            "CreateBucket",
+            "PutObject",
+            "GetObject",
+            "GetObject",
+            "GetObject",
+            "HeadObject",
+            "metrics"
+        ]
+    );
+    assert_eq!(
+        texts("signature"),
+        ["V4Header", "V4Header", "V2Header", "Anonymous", "V4Header", "V4Header", "V4Header"]
+    );
+    assert_eq!(texts("code"), ["-", "-", "-", "AccessDenied", "NoSuchKey", "NoSuchKey", "-"]);
+    assert_eq!(texts("key"), ["-", "cat", "cat", "cat", "dog", "dog", "-"]);
     let got_record = &records[2];
     assert_eq!(got_record["identity"]["kind"], "Account");
     assert_eq!(got_record["decision"]["outcome"], "Allow");
@@ -74,4 +94,21 @@ async fn each_request_leaves_a_record_that_names_its_signature() {
 #[expect(clippy::disallowed_methods, reason = "what a client does")]
 fn now() -> Timestamp {
     Timestamp::now()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_for_those_who_are_allowed_them() {
+    let server = server_of(|draft| {
+        user(draft, "scraper", &allow(&["admin:Prometheus"]))?;
+        user(draft, "everything", &allow(&["s3:*"]))
+    })
+    .await;
+    for (name, status) in [("scraper", 200), ("everything", 403)] {
+        let client = client_of(&server, name);
+        let answer = client.send("GET", "/minio/v2/metrics/cluster", "", &[], "").await;
+        assert_eq!(answer.status, status, "{name}: {}", answer.text());
+        assert_eq!(answer.text().contains("coffer_storage_usable 1"), status == 200, "{name}");
+    }
+    let scraper = client_of(&server, "scraper");
+    assert_eq!(scraper.send("GET", "/", "", &[], "").await.status, 403);
 }

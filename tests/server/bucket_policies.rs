@@ -268,3 +268,39 @@ async fn a_bucket_that_is_made_again_inherits_nothing() {
     server.launch().await;
     assert_eq!(anonymous(server.client(), "GET /fresh/k", "").await.status, 200);
 }
+
+/// The admin API asks the same policies as a request: what it explains, and what it says of an account, is what would happen.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_admin_api_tells_counts_the_buckets_policy() {
+    let server = server().await;
+    let statements = [
+        statement("Deny", r#"{"AWS":"everything"}"#, &["s3:GetObject"], "photos/*"),
+        statement("Allow", r#"{"AWS":"nobody"}"#, &["s3:ListBucket"], "photos"),
+    ];
+    put(&server, "photos", &statements.join(",")).await;
+    for (bucket, decision, layer, status) in
+        [("photos", "Deny", "bucket policy", 403), ("other", "Allow", "identity policy", 200)]
+    {
+        let query = format!(
+            "user=everything&action=s3%3AGetObject&resource=arn%3Aaws%3As3%3A%3A%3A{bucket}%2Fk"
+        );
+        let told = server.client().send("GET", "/minio/admin/v3/explain", &query, &[], "").await;
+        assert_eq!(told.status, 200, "{}", told.text());
+        let told: serde_json::Value = serde_json::from_slice(&told.body).unwrap();
+        assert_eq!(told["decision"], decision, "{told}");
+        assert_eq!(told["by"]["layer"], layer, "{told}");
+        let everything = client_of(&server, "everything");
+        let asked = send(&everything, &format!("GET /{bucket}/k"), &[], "").await;
+        assert_eq!(asked.status, status, "{bucket}");
+    }
+    let nobody = client_of(&server, "nobody");
+    let account = nobody.send("GET", "/minio/admin/v3/accountinfo", "", &[], "").await;
+    let account: serde_json::Value = serde_json::from_slice(&account.body).unwrap();
+    let buckets = account["Buckets"].as_array().unwrap();
+    assert_eq!(buckets.len(), 1, "{account}");
+    assert_eq!(buckets[0]["name"], "photos");
+    assert_eq!(buckets[0]["access"], serde_json::json!({"read": true, "write": false}));
+    let explained =
+        nobody.send("GET", "/minio/admin/v3/explain", "user=nobody&action=s3%3AGetObject", &[], "");
+    assert_eq!(explained.await.status, 403, "whoever asks needs the action");
+}

@@ -18,10 +18,6 @@ use http::{HeaderMap, HeaderValue, Method};
 
 use crate::claim::{assert_all, server};
 
-/// Whether Signature Version 2 and form uploads are verified: until they are built, they are refused by name.
-const VERSION_2: bool = true;
-const FORMS: bool = true;
-
 /// How a request says who it is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -374,18 +370,13 @@ fn expected(row: &Row, form: Form, bend: Bend) -> Vec<(u16, &'static str)> {
     match (form, bend) {
         (Form::Nobody, _) => denied,
         (_, Bend::KeyAlone) if is_form => vec![(400, "InvalidRequest")],
-        (_, bend) if is_form && !FORMS => {
-            assert_ne!(bend, Bend::None);
-            vec![(501, "NotImplemented")]
-        }
         (_, bend) if is_form && row.operation == Operation::PostObject => wrong(bend),
         // No route but one takes a form.
         (_, _) if is_form => vec![(403, "AccessDenied"), (400, "InvalidRequest")],
-        (Form::Header2 | Form::Presigned2, Bend::KeyAlone) if VERSION_2 => {
+        (Form::Header2 | Form::Presigned2, Bend::KeyAlone) => {
             vec![(403, "AccessDenied"), (400, "AuthorizationQueryParametersError")]
         }
-        (Form::Header2 | Form::Presigned2, bend) if VERSION_2 => wrong(bend),
-        (Form::Header2 | Form::Presigned2, _) => vec![(501, "NotImplemented")],
+        (Form::Header2 | Form::Presigned2, bend) => wrong(bend),
         (_, Bend::KeyAlone) => vec![(400, "AuthorizationQueryParametersError")],
         (Form::Posted, _) => denied,
         (Form::Bearer, _) => vec![(400, "InvalidArgument")],
@@ -472,12 +463,7 @@ async fn n1_what_is_not_bent_is_taken_in_each_form() {
             Form::Posted => Operation::PostObject,
             _ => Operation::GetObject,
         };
-        let taken = match form {
-            Form::Nobody | Form::Bearer => false,
-            Form::Header2 | Form::Presigned2 => VERSION_2,
-            Form::Posted => FORMS,
-            _ => true,
-        };
+        let taken = !matches!(form, Form::Nobody | Form::Bearer);
         let row = ROWS.iter().find(|row| row.operation == operation).unwrap();
         let request = authenticated(client, Request::of(client, row), form, Bend::None);
         let answer = request.send(client).await;

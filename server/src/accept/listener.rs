@@ -123,12 +123,12 @@ pub async fn hold(
     }
     let servers = UnixListener::bind(path)?;
     info!(%address, path = %path.display(), "holding the socket");
-    let held = Held::default();
+    let held = Rc::<RefCell<Held>>::default();
     let serve = async {
         loop {
             match servers.accept().await {
                 Ok((connection, _)) => {
-                    tokio::task::spawn_local(attend(connection, address, held.clone()));
+                    tokio::task::spawn_local(attend(connection, address, Rc::clone(&held)));
                 }
                 Err(error) => {
                     warn!(error = &error as &dyn std::error::Error, "can't accept a server");
@@ -148,21 +148,25 @@ pub async fn hold(
     Ok(())
 }
 
-/// What the holder has: the socket, and the number of servers that came so far.
-#[derive(Clone, Default)]
-struct Held(Rc<RefCell<(Option<TcpListener>, u64)>>);
+/// What the holder has.
+#[derive(Default)]
+struct Held {
+    socket: Option<TcpListener>,
+    /// Servers that came so far.
+    servers: u64,
+}
 
 /// One server, from its first byte until it is gone.
-async fn attend(mut connection: UnixStream, address: SocketAddr, held: Held) {
+async fn attend(mut connection: UnixStream, address: SocketAddr, held: Rc<RefCell<Held>>) {
     let greeted = async {
         match tokio::time::timeout(PATIENCE, receive(&connection)).await?? {
             (NEED, _) => {
                 let socket = {
-                    let mut held = held.0.borrow_mut();
-                    if held.0.is_none() {
-                        held.0 = Some(bind(address)?);
+                    let mut held = held.borrow_mut();
+                    if held.socket.is_none() {
+                        held.socket = Some(bind(address)?);
                     }
-                    held.0.as_ref().map(|socket| socket.as_fd().try_clone_to_owned())
+                    held.socket.as_ref().map(|socket| socket.as_fd().try_clone_to_owned())
                 };
                 if let Some(socket) = socket.transpose()? {
                     send(&connection, LISTENER, Some(socket.as_fd())).await?;
@@ -170,13 +174,13 @@ async fn attend(mut connection: UnixStream, address: SocketAddr, held: Held) {
             }
             (KEEP, Some(socket)) => {
                 let socket = adopt(socket, address)?;
-                held.0.borrow_mut().0.get_or_insert(socket);
+                held.borrow_mut().socket.get_or_insert(socket);
             }
             (_, _) => return Err(io::Error::other("not a server of this holder")),
         }
-        let mut held = held.0.borrow_mut();
-        held.1 = held.1.wrapping_add(1);
-        Ok(held.1)
+        let mut held = held.borrow_mut();
+        held.servers = held.servers.wrapping_add(1);
+        Ok(held.servers)
     };
     let number = match greeted.await {
         Ok(number) => number,
@@ -188,10 +192,10 @@ async fn attend(mut connection: UnixStream, address: SocketAddr, held: Held) {
     // Ends with the server: it sends no more.
     drop(connection.read_u8().await);
     tokio::time::sleep(ABSENCE).await;
-    let mut held = held.0.borrow_mut();
-    if held.1 == number {
+    let mut held = held.borrow_mut();
+    if held.servers == number {
         warn!("no server came back; connections are refused until one does");
-        held.0 = None;
+        held.socket = None;
     }
 }
 

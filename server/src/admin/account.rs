@@ -8,6 +8,7 @@ use super::{Admin, Answer, fault, json as answer};
 use crate::answer::Refusal;
 use crate::authorize;
 use crate::iam::Snapshot;
+use crate::s3::bucket_policy;
 
 /// Root's policy, which isn't asked: what allows everything.
 pub(super) fn everything() -> Value {
@@ -42,11 +43,6 @@ impl Admin {
         };
         let mut context = call.context();
         context.set(Key::S3Prefix, "").set(Key::S3Delimiter, "/");
-        let may = |action, resource: &str| {
-            let resource = Resource::S3(resource);
-            let decision = authorize::decide(&call.caller, action, resource, &context);
-            decision.outcome == Outcome::Allow
-        };
         let mut buckets = Vec::new();
         let mut after = None;
         loop {
@@ -54,19 +50,32 @@ impl Admin {
             let page = page.map_err(|failed| fault::store(&failed))?;
             for bucket in page.buckets {
                 let name = bucket.name.as_str();
+                let policies = [&bucket.name];
+                let policies =
+                    bucket_policy::in_force(&self.store, call.snapshot(), &policies).await?;
+                let policy = policies.first().map(AsRef::as_ref);
+                let may = |action, resource: &str| {
+                    let resource = Resource::S3(resource);
+                    let decision =
+                        authorize::decide_in(&call.caller, action, resource, &context, policy);
+                    decision.outcome == Outcome::Allow
+                };
                 let read =
                     may(Action::S3ListBucket, name) || may(Action::S3GetBucketLocation, name);
                 let write = may(Action::S3PutObject, &format!("{name}/"));
                 if !read && !write {
                     continue;
                 }
+                let quota = call.snapshot().quota(name, bucket.created);
+                let quota = quota
+                    .map(|bytes| json!({ "quota": bytes, "size": bytes, "quotatype": "hard" }));
                 let usage = self.store.usage(&bucket.name).await;
                 let usage = usage.map_err(|failed| fault::store(&failed))?;
                 buckets.push(json!({
                     "name": name,
                     "size": usage.bytes,
                     "objects": usage.objects,
-                    "details": { "versioning": false, "versioningSuspended": false, "locking": false, "replication": false, "tags": null, "quota": null },
+                    "details": { "versioning": false, "versioningSuspended": false, "locking": false, "replication": false, "tags": null, "quota": quota },
                     "created": bucket.created.to_string(),
                     "access": { "read": read, "write": write },
                 }));

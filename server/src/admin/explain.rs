@@ -10,6 +10,7 @@ use super::call::Call;
 use super::{Admin, Answer, fault, json as answer};
 use crate::answer::Refusal;
 use crate::authorize::{self, Caller, Decision, Identity, context};
+use crate::s3::bucket_policy;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -20,7 +21,7 @@ enum Values {
 
 impl Admin {
     /// Explains a decision. Nothing is done, and nothing but the decision is told.
-    pub(super) fn explain(&self, call: &Call) -> Result<Answer, Refusal> {
+    pub(super) async fn explain(&self, call: &Call) -> Result<Answer, Refusal> {
         let (key, user) = (call.one("accessKey")?, call.one("user")?);
         let name = match (key, user) {
             ("", "") => return Err(fault::invalid_request("Name a `user` or an `accessKey`.")),
@@ -88,7 +89,18 @@ impl Admin {
                 Values::Many(values) => context.set_all(key, values.iter().map(String::as_str)),
             };
         }
-        let decision = authorize::decide(&caller, action, on, &context);
+        let bucket = match on {
+            Resource::S3(path) => path.split('/').next().unwrap_or_default().parse().ok(),
+            Resource::All | Resource::Kms(_) => None,
+        };
+        let policies = match &bucket {
+            Some(bucket) => {
+                bucket_policy::in_force(&self.store, caller.snapshot(), &[bucket]).await?
+            }
+            None => Vec::new(),
+        };
+        let policy = policies.first().map(AsRef::as_ref);
+        let decision = authorize::decide_in(&caller, action, on, &context, policy);
         let by = decision.by.as_ref().map(|by| {
             json!({
                 "layer": by.layer.name(),

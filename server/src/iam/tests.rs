@@ -206,11 +206,14 @@ async fn two_servers_of_one_store_never_overwrite_each_other() {
     two.change(|draft| draft.put_user(&name("bob"), secret(), Status::Enabled, now()))
         .await
         .unwrap();
-    one.follow().await.unwrap();
-    for iam in [one, two] {
+    // It knows nothing of bob yet; its next change does.
+    one.change(|draft| draft.put_user(&name("carol"), secret(), Status::Enabled, now()))
+        .await
+        .unwrap();
+    for iam in [one, open(&store, 1, None).await.unwrap()] {
         let names: Vec<String> =
             iam.snapshot().users().iter().map(|user| user.name.to_string()).collect();
-        assert_eq!(names, ["alice", "bob"]);
+        assert_eq!(names, ["alice", "bob", "carol"]);
     }
 }
 
