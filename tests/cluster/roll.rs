@@ -137,7 +137,7 @@ print(sent)
     let stop = stop.to_str().unwrap();
     let mut boto3 = std::process::Command::new(python("python"));
     boto3.args(["-c", script, stop]);
-    let mut minio_go = std::process::Command::new(std::env::var("COFFER_TEST_STEADY").unwrap());
+    let mut minio_go = std::process::Command::new(coffer_tests::clients::go("minio-go-steady"));
     minio_go.args(["photos.sdk.svc", "album", stop]);
     let started = [("boto3", boto3), ("minio-go", minio_go)].map(|(name, mut command)| {
         let child = command

@@ -5,7 +5,8 @@ use std::process::{Command, Output};
 
 use crate::server::{ACCESS_KEY, SECRET_KEY, Server};
 
-fn folder(variable: &str) -> PathBuf {
+/// What a variable of `tests/run` names.
+pub fn of(variable: &str) -> PathBuf {
     let folder = std::env::var_os(variable)
         .unwrap_or_else(|| panic!("{variable} is not set: run tests/run"));
     PathBuf::from(folder)
@@ -13,12 +14,12 @@ fn folder(variable: &str) -> PathBuf {
 
 /// A Go program: `mc`, `minio`, `minio-go-functional`.
 pub fn go(name: &str) -> PathBuf {
-    folder("COFFER_TEST_CLIENTS").join(name)
+    of("COFFER_TEST_CLIENTS").join(name)
 }
 
 /// A Python program: `python`, `aws`.
 pub fn python(name: &str) -> PathBuf {
-    folder("COFFER_TEST_PYTHON").join(name)
+    of("COFFER_TEST_PYTHON").join(name)
 }
 
 /// A command whose environment leads AWS's clients to a server.
