@@ -34,7 +34,7 @@ use zeroize::Zeroizing;
 
 use crate::answer::Refusal;
 use crate::authenticate::{DecodedBody, RootCredentials};
-use crate::authorize::Caller;
+use crate::authorize::{Caller, Decision};
 use crate::iam::Iam;
 use crate::iam::name::Name;
 use crate::route::admin::{Operation, Row};
@@ -107,15 +107,21 @@ impl Admin {
         Self { iam, root, store, region, place, started: std::time::Instant::now() }
     }
 
-    /// Authorizes, reads and answers a request.
+    /// Authorizes, reads and answers a request. `told` is the last decision that was made about it, for the audit record.
     ///
     /// # Errors
     /// The codes that `madmin` knows.
-    pub(crate) async fn answer(&self, request: Request<'_>) -> Result<Response<Body>, Refusal> {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<'_>,
+        told: &mut Option<Decision>,
+    ) -> Result<Response<Body>, Refusal> {
         let Request { row, head, caller, secret, context, now, length, body } = request;
-        let mut call = Call::new(row, head, caller, secret, context, now)?;
+        let mut call = Call::new(row, head, caller, secret, context, now, told)?;
         call.body = read(row.operation, body, length).await?;
-        let answer = self.carry_out(row.operation, &call).await?;
+        let answer = self.carry_out(row.operation, &call).await;
+        *told = call.told();
+        let answer = answer?;
         let (status, kind, bytes) = match answer {
             Answer::Done => (StatusCode::OK, "application/json", Bytes::new()),
             Answer::NoContent => (StatusCode::NO_CONTENT, "application/json", Bytes::new()),

@@ -1,7 +1,8 @@
 //! Who asked what of whom, and why it was decided so: one record for each request, written when its answer was sent.
 //!
-//! A record is a line of JSON on standard output. Each has the hash of the line before it, so that a line that is missing, changed
-//! or moved is found offline (`coffer-operator audit verify`). Nothing secret is in it: no signature, no token, no query.
+//! A record is a line of JSON, on standard output and for a webhook. Each has the hash of the line before it that went the same way, so
+//! that a line that is missing, changed or moved is found offline (`coffer-operator audit verify`). Nothing secret is in it: no
+//! signature, no token, no query.
 //!
 //! | member | meaning |
 //! |---|---|
@@ -16,44 +17,77 @@
 //! | `decision` | `outcome`, and the `layer`, `policy`, `statement` and `sid` that decided, or the layer that is `lacking` |
 //! | `status`, `code` | the answer |
 //! | `bytesSent`, `seconds` | of the answer's body; from the request's head to the answer's last byte |
+//! | `lostBefore` | how many records this way couldn't take in time since the line before; usually not there |
 
+mod chain;
+mod queue;
+mod webhook;
+
+use std::io::{self, Write};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest::{SHA256, digest};
-use clap::ValueEnum;
 use coffer_signature::Scheme;
 use jiff::Timestamp;
 use rustls::{CipherSuite, ProtocolVersion};
 use serde::Serialize;
+use tokio::sync::Notify;
 use tracing::error;
 
 use crate::authorize::{Caller, Decision};
+use crate::config::{AuditSettings, Destination};
 use crate::metrics::Metrics;
+use crate::outbound::TrustError;
 use crate::route::Target;
+use chain::Chain;
+use queue::Queue;
+use webhook::Webhook;
 
-/// Where records go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Destination {
-    /// Nowhere.
-    Off,
-    /// To standard output.
-    Stdout,
-}
-
-/// Records that may wait for the output. Beyond them records are lost, and the next one says how many.
+/// Records that may wait for one way. Beyond them records are lost, and the next one says how many.
 const WAITING: usize = 16 * 1024;
+
+/// Why records can't be taken as the settings say.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The webhook's address is none.
+    #[error("`{0}` is no address of a webhook; give it as `https://host:port/path`")]
+    Address(String),
+    /// The webhook's certificate could not be checked.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The webhook's token can't be used.
+    #[error("`{0}` has no token that can be sent in a header")]
+    Token(PathBuf),
+    /// The queue can't be opened.
+    #[error("the queue of audit records in `{0}` can't be opened")]
+    Queue(PathBuf, #[source] io::Error),
+}
 
 /// Takes the records of all requests.
 #[derive(Debug)]
 pub struct Audit {
     /// Counted whether records are written or not.
     metrics: Arc<Metrics>,
-    output: Option<SyncSender<Record>>,
+    ways: Vec<Way>,
+}
+
+/// One way that records go: its thread makes them lines, so that one that stands still holds up no request and no other way.
+#[derive(Debug)]
+struct Way {
+    thread: SyncSender<Task>,
     lost: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Task {
+    /// A record, and how many before it weren't taken.
+    Record(Arc<Record>, u64),
+    /// To tell once everything before is done.
+    Tell(SyncSender<()>),
 }
 
 /// What became known of a request on its way.
@@ -174,8 +208,6 @@ struct Record {
     code: Option<String>,
     bytes_sent: u64,
     seconds: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lost_before: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -197,30 +229,58 @@ struct Decided {
     lacking: Option<&'static str>,
 }
 
-/// A record with its place in the chain.
-#[derive(Serialize)]
-struct Line<'a> {
-    audit: u8,
-    run: &'a str,
-    sequence: u64,
-    previous: Option<&'a str>,
-    #[serde(flatten)]
-    record: &'a Record,
-}
-
 impl Audit {
-    /// Records go to `destination`.
-    pub fn new(destination: Destination, metrics: Arc<Metrics>) -> Arc<Self> {
-        let output = match destination {
-            Destination::Off => None,
-            Destination::Stdout => {
-                let (output, records) = sync_channel(WAITING);
-                // A thread of its own: an output that nobody reads must not hold up a request.
-                std::thread::spawn(move || write(&records, &mut std::io::stdout()));
-                Some(output)
+    /// Records go where the settings say; those for a webhook wait in `data`.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn open(
+        settings: &AuditSettings,
+        data: &Path,
+        metrics: Arc<Metrics>,
+    ) -> Result<Arc<Self>, AuditError> {
+        let mut ways = Vec::new();
+        if settings.destination == Destination::Stdout {
+            ways.push(Way::begin(Arc::clone(&metrics), |line| {
+                let mut output = io::stdout().lock();
+                output.write_all(line).and_then(|()| output.flush())
+            }));
+        }
+        if let (Some(address), Some(ca)) = (&settings.webhook, &settings.ca) {
+            let webhook = Webhook::new(address, ca.clone(), settings.token.clone())?;
+            let folder = data.join("audit");
+            let queue = Queue::open(&folder, settings.queue_bytes)
+                .map_err(|error| AuditError::Queue(folder, error))?;
+            let (queue, put) = (Arc::new(queue), Arc::new(Notify::new()));
+            metrics.audit_waits(queue.waiting());
+            tokio::spawn(webhook.serve(Arc::clone(&queue), Arc::clone(&put), Arc::clone(&metrics)));
+            let counted = Arc::clone(&metrics);
+            ways.push(Way::begin(Arc::clone(&metrics), move |line| {
+                queue.put(line)?;
+                counted.audit_waits(queue.waiting());
+                put.notify_one();
+                Ok::<(), queue::PutError>(())
+            }));
+        }
+        Ok(Arc::new(Self { metrics, ways }))
+    }
+
+    /// Waits until all records so far are written or put by, for 2 s at most.
+    pub async fn settle(&self) {
+        let told: Vec<Receiver<()>> = self
+            .ways
+            .iter()
+            .filter_map(|way| {
+                let (tell, told) = sync_channel(1);
+                way.thread.try_send(Task::Tell(tell)).ok().map(|()| told)
+            })
+            .collect();
+        let wait = move || {
+            for told in told {
+                let _in_time = told.recv_timeout(Duration::from_secs(2));
             }
         };
-        Arc::new(Self { metrics, output, lost: AtomicU64::new(0) })
+        drop(tokio::task::spawn_blocking(wait).await);
     }
 
     fn record(&self, trail: Trail, status: u16, sent: u64) {
@@ -241,8 +301,9 @@ impl Audit {
         } = trail;
         let elapsed = began.elapsed();
         self.metrics.answered(operation, scheme, status, elapsed);
-        let Some(output) = &self.output else { return };
-        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if self.ways.is_empty() {
+            return;
+        }
         let record = Record {
             time: time.map(|time| time.to_string()),
             request_id,
@@ -273,86 +334,122 @@ impl Audit {
             code,
             bytes_sent: sent,
             seconds: elapsed.as_secs_f64(),
-            lost_before: (lost > 0).then_some(lost),
         };
-        match output.try_send(record) {
+        let record = Arc::new(record);
+        for way in &self.ways {
+            way.take(Arc::clone(&record), &self.metrics);
+        }
+    }
+}
+
+impl Way {
+    /// Lines go to `keep`, from a thread of its own.
+    fn begin<E: std::error::Error + 'static>(
+        metrics: Arc<Metrics>,
+        keep: impl Fn(&[u8]) -> Result<(), E> + Send + 'static,
+    ) -> Self {
+        let (thread, tasks) = sync_channel(WAITING);
+        std::thread::spawn(move || write(&tasks, &metrics, keep));
+        Self { thread, lost: AtomicU64::new(0) }
+    }
+
+    fn take(&self, record: Arc<Record>, metrics: &Metrics) {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        match self.thread.try_send(Task::Record(record, lost)) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.lost.fetch_add(lost.saturating_add(1), Ordering::Relaxed);
-                self.metrics.audit_lost();
+                metrics.audit_lost();
             }
         }
     }
 }
 
-/// Writes records until there are no more, each with the hash of the one before.
-fn write(records: &Receiver<Record>, output: &mut impl std::io::Write) {
-    let run = format!("{:016x}", rand::random::<u64>());
-    let (mut sequence, mut previous) = (0, None::<String>);
-    while let Ok(record) = records.recv() {
-        let line =
-            Line { audit: 1, run: &run, sequence, previous: previous.as_deref(), record: &record };
-        let Ok(mut line) = serde_json::to_vec(&line) else { continue };
-        previous = Some(hex::encode(digest(&SHA256, &line)));
-        sequence += 1;
-        line.push(b'\n');
-        if let Err(error) = output.write_all(&line).and_then(|()| output.flush()) {
-            error!(error = &error as &dyn std::error::Error, "audit records can't be written");
-            return;
+/// Makes lines of records until there are no more.
+fn write<E: std::error::Error + 'static>(
+    tasks: &Receiver<Task>,
+    metrics: &Metrics,
+    keep: impl Fn(&[u8]) -> Result<(), E>,
+) {
+    let mut chain = Chain::new();
+    let mut fails = false;
+    while let Ok(task) = tasks.recv() {
+        match task {
+            Task::Record(record, lost) => match chain.add(&record, lost, &keep) {
+                Ok(()) => fails = false,
+                Err(error) => {
+                    metrics.audit_lost();
+                    // Told once: a disk or a pipe that is full stays so for many records.
+                    if !fails {
+                        error!(error = &error as &dyn std::error::Error, "audit records are lost");
+                    }
+                    fails = true;
+                }
+            },
+            Task::Tell(tell) => drop(tell.try_send(())),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::Mutex;
 
     use super::*;
 
-    /// What the writer wrote.
-    #[derive(Clone, Default)]
-    struct Output(Arc<Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Output {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
+    /// The record of a request with this number as its id.
+    pub(super) fn record(number: u64) -> Record {
+        Record {
+            time: None,
+            request_id: number.to_string(),
+            source: [192, 0, 2, 1].into(),
+            tls: None,
+            cipher: None,
+            signature: None,
+            identity: None,
+            operation: Some("GetObject"),
+            bucket: None,
+            key: None,
+            decision: None,
+            status: 200,
+            code: None,
+            bytes_sent: 11,
+            seconds: 0.5,
         }
     }
 
-    #[test]
-    fn each_record_has_the_hash_of_the_line_before() {
-        let (sender, records) = sync_channel(WAITING);
+    #[tokio::test]
+    async fn each_way_gets_each_record_and_one_that_stands_still_holds_up_none() {
         let metrics = Arc::new(Metrics::default());
-        let audit = Arc::new(Audit { metrics, output: Some(sender), lost: AtomicU64::new(2) });
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&lines);
+        let works = Way::begin(Arc::clone(&metrics), move |line| {
+            kept.lock()
+                .map(|mut lines| lines.push(line.to_vec()))
+                .map_err(|_poisoned| io::Error::other("x"))
+        });
+        let (end, ended) = sync_channel::<()>(0);
+        let stands = Way::begin(Arc::clone(&metrics), move |_line| held_up(&ended));
+        let audit = Arc::new(Audit { metrics, ways: vec![works, stands] });
         for number in 0..3 {
-            let mut trail =
-                Box::new(Trail::begin(number.to_string(), [192, 0, 2, 1].into(), None, None));
-            trail.operation = Some("GetObject");
-            trail.scheme = Some(Scheme::V2Header);
-            let mut ending = Ending::new(trail, Arc::clone(&audit), 200);
+            let trail = Trail::begin(number.to_string(), [192, 0, 2, 1].into(), None, None);
+            let mut ending = Ending::new(Box::new(trail), Arc::clone(&audit), 200);
             ending.sent(5);
             ending.sent(6);
         }
-        drop(audit);
-        let mut output = Output::default();
-        write(&records, &mut output);
-        let text = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 3);
-        for (number, line) in lines.iter().enumerate() {
-            let record: serde_json::Value = serde_json::from_str(line).unwrap();
-            assert_eq!(record["sequence"], number);
+        audit.settle().await;
+        drop(end);
+        let lines = lines.lock().unwrap();
+        let read: Vec<serde_json::Value> =
+            lines.iter().map(|line| serde_json::from_slice(line).unwrap()).collect();
+        assert_eq!(read.len(), 3);
+        for (number, record) in read.iter().enumerate() {
             assert_eq!(record["requestId"], number.to_string());
-            assert_eq!(record["signature"], "V2Header");
-            assert_eq!(record["bytesSent"], 11);
-            let before = number.checked_sub(1).map(|before| lines[before]);
-            let hash = before.map(|line| hex::encode(digest(&SHA256, line.as_bytes())));
-            assert_eq!(record["previous"].as_str().map(str::to_owned), hash);
-            assert_eq!(record.get("lostBefore").is_some(), number == 0);
+            assert_eq!((&record["sequence"], &record["bytesSent"]), (&number.into(), &11.into()));
         }
+    }
+
+    fn held_up(ended: &Receiver<()>) -> io::Result<()> {
+        ended.recv().map_err(io::Error::other)
     }
 }

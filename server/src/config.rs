@@ -1,5 +1,6 @@
 //! What the server is told at its start, by flags or by the environment. Read once.
 
+mod audit;
 mod limits;
 
 use std::net::SocketAddr;
@@ -7,8 +8,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
-use crate::audit::Destination;
 use crate::authenticate::SignatureV2;
+pub use audit::{AuditSettings, Destination};
 pub use limits::Limits;
 
 /// An S3 server for one tenant: TLS, Signature V4, an embedded store.
@@ -73,9 +74,9 @@ pub struct Config {
     #[command(flatten)]
     pub limits: Limits,
 
-    /// Where the audit record of each request goes.
-    #[arg(long, env = "COFFER_AUDIT", value_enum, default_value_t = Destination::Off)]
-    pub audit: Destination,
+    /// Where audit records go.
+    #[command(flatten)]
+    pub audit: AuditSettings,
 
     /// End when standard input ends: whoever started this process is gone.
     #[arg(long, env = "COFFER_EXIT_WITH_STDIN", value_parser = clap::builder::BoolishValueParser::new(), default_value = "false")]

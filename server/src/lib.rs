@@ -16,6 +16,7 @@ pub mod s3;
 pub mod encrypt;
 pub mod answer;
 pub mod audit;
+pub mod outbound;
 pub mod metrics;
 pub mod follow;
 
@@ -33,7 +34,7 @@ use tracing::{error, info, warn};
 
 use accept::certificate::{self, CertificateError};
 use admin::{Admin, Place};
-use audit::Audit;
+use audit::{Audit, AuditError};
 use authenticate::{Authenticator, CredentialsError, RootCredentials};
 use config::Config;
 use iam::seal::SealingKeysError;
@@ -57,6 +58,9 @@ pub enum StartError {
     /// Identities and policies can't be read.
     #[error("identities and policies can't be read")]
     Iam(#[from] IamError),
+    /// Audit records can't be taken as the settings say.
+    #[error("audit records can't be taken")]
+    Audit(#[from] AuditError),
     /// TLS can't be set up.
     #[error("TLS can't be set up")]
     Tls(#[from] rustls::Error),
@@ -101,11 +105,12 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         Some(folder) => Some(iam(folder, &store).await?),
         None => None,
     };
+    let metrics = Arc::new(Metrics::default());
+    let audit = Audit::open(&config.audit, &config.data, Arc::clone(&metrics))?;
     let listener = accept::listener::listen(config.listen, config.listener.as_deref())
         .await
         .map_err(|cause| StartError::Listen { address: config.listen, cause })?;
     let sweeper = tokio::spawn(sweep(store.clone()));
-    let metrics = Arc::new(Metrics::default());
     let admin = Admin::new(
         iam.clone(),
         Arc::clone(&root),
@@ -122,7 +127,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         config.region.clone(),
         config.limits,
         Arc::clone(&metrics),
-        Audit::new(config.audit, metrics),
+        Arc::clone(&audit),
     ));
     info!(address = %config.listen, region = config.region, "ready");
     let stop = stopped(&config, Arc::clone(&service))?;
@@ -138,6 +143,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     if tokio::time::timeout(LAST_STEPS, store.close()).await.is_err() {
         info!("connections were cut off");
     }
+    audit.settle().await;
     info!("stopped");
     Ok(())
 }

@@ -36,6 +36,7 @@ pub struct Metrics {
     durations: Family<ByOperation, Histogram, fn() -> Histogram>,
     signatures: Family<BySignature, Counter>,
     audit_lost: Counter,
+    audit_waiting: Gauge,
     free: Gauge,
     capacity: Gauge,
     garbage: Gauge,
@@ -51,6 +52,7 @@ impl Default for Metrics {
             durations: Family::new_with_constructor(histogram),
             signatures: Family::default(),
             audit_lost: Counter::default(),
+            audit_waiting: Gauge::default(),
             free: Gauge::default(),
             capacity: Gauge::default(),
             garbage: Gauge::default(),
@@ -62,6 +64,7 @@ impl Default for Metrics {
             durations,
             signatures,
             audit_lost,
+            audit_waiting,
             free,
             capacity,
             garbage,
@@ -85,6 +88,12 @@ impl Default for Metrics {
             audit_lost.clone(),
         );
         let bytes = Unit::Bytes;
+        registry.register_with_unit(
+            "audit_webhook_waiting",
+            "Audit records that the webhook hasn't taken yet",
+            bytes.clone(),
+            audit_waiting.clone(),
+        );
         registry.register_with_unit(
             "storage_free",
             "What may be written before writes are refused",
@@ -130,6 +139,11 @@ impl Metrics {
 
     pub(crate) fn audit_lost(&self) {
         self.audit_lost.inc();
+    }
+
+    /// So many bytes of audit records wait for the webhook.
+    pub(crate) fn audit_waits(&self, bytes: u64) {
+        self.audit_waiting.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// All of it, in OpenMetrics' text form, with the store as it is now.

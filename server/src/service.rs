@@ -285,7 +285,7 @@ impl Service {
         let body = DecodedBody::new(body, &authenticated.payload, length, &self.limits);
         let caller = authenticated.caller;
         let request = admin::Request { row, head, caller, secret, context, now, length, body };
-        self.admin.answer(request).await
+        self.admin.answer(request, &mut trail.decision).await
     }
 
     /// Carries out a form: its fields say who sent it and what they ask for, its file is put as by a PutObject.

@@ -19,6 +19,7 @@ mod forms;
 mod matrix;
 mod signatures;
 mod audit;
+mod audit_webhook;
 mod bodies;
 mod documents;
 mod routes;

@@ -18,3 +18,4 @@ pub mod clients;
 pub mod cluster;
 pub mod proxy;
 pub mod reverse_proxy;
+pub mod webhook;

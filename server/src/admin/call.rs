@@ -1,6 +1,7 @@
 //! One call: who makes it, how far it may reach, and its parameters.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use coffer_policy::{Action, Context, Outcome, Resource};
@@ -13,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::fault;
 use super::payload;
 use crate::answer::Refusal;
-use crate::authorize::{self, Caller, Identity};
+use crate::authorize::{self, Caller, Decision, Identity};
 use crate::iam::Snapshot;
 use crate::iam::entity::{AccessKey, Parent};
 use crate::iam::snapshot::Signer;
@@ -39,10 +40,12 @@ pub(super) struct Call {
     context: Context<'static>,
     parameters: BTreeMap<String, Vec<String>>,
     content_type: Option<String>,
+    /// The last decision that was made about it.
+    told: Mutex<Option<Decision>>,
 }
 
 impl Call {
-    /// Authorizes a request by its head.
+    /// Authorizes a request by its head. `told` is the decision, for the audit record.
     ///
     /// # Errors
     /// `AccessDenied`; `XMinioInvalidUTF` for parameters that aren't text.
@@ -53,6 +56,7 @@ impl Call {
         secret: SecretKey,
         context: Context<'static>,
         now: Timestamp,
+        told: &mut Option<Decision>,
     ) -> Result<Self, Refusal> {
         let mut call = Self {
             caller,
@@ -67,8 +71,11 @@ impl Call {
                 .get(http::header::CONTENT_TYPE)
                 .and_then(|kind| kind.to_str().ok())
                 .map(str::to_owned),
+            told: Mutex::default(),
         };
-        call.reach = call.reach_of(row.permission)?;
+        let reach = call.reach_of(row.permission);
+        *told = call.told();
+        call.reach = reach?;
         for (name, value) in parameters(head.uri.query().unwrap_or_default()) {
             let value = value.replace('+', " ");
             let value = percent_decode_str(&value).decode_utf8().map_err(|_error| {
@@ -110,7 +117,15 @@ impl Call {
 
     /// What the caller's policies say, in a context that knows more.
     pub(super) fn decided(&self, action: Action, context: &Context<'_>) -> Outcome {
-        authorize::decide(&self.caller, action, Resource::All, context).outcome
+        let decision = authorize::decide(&self.caller, action, Resource::All, context);
+        let outcome = decision.outcome;
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(decision);
+        outcome
+    }
+
+    /// The last decision that was made about it.
+    pub(super) fn told(&self) -> Option<Decision> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What is known of the request, for a decision that knows more.

@@ -1,23 +1,18 @@
 //! Calls to a KMS over HTTPS: over connections that are kept, within a bounded time, repeated where that can't do harm.
 
-use std::error::Error;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ::http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use bytes::Bytes;
 use coffer_sse::kms::KmsError;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::time::Instant;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::file::{self, Stamp};
+use super::file::Stamp;
+use crate::outbound::{self, Connections, chain};
 
 /// No answer of a KMS is longer.
 const LONGEST_ANSWER: usize = 1024 * 1024;
@@ -117,8 +112,6 @@ pub(super) struct Endpoint {
     connections: Mutex<Option<(Stamp, Connections)>>,
 }
 
-type Connections = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
-
 impl Endpoint {
     /// Reads the address, which must be `https`, and the CA's file.
     pub(super) fn new(address: &str, ca: PathBuf, limits: Limits) -> Result<Self, KmsError> {
@@ -159,13 +152,16 @@ impl Endpoint {
         {
             return Ok(connections.clone());
         }
-        match connections(&self.ca, self.limits) {
+        match outbound::connections(&self.ca, self.limits.connect) {
             Ok(connections) => {
                 *kept = Some((stamp, connections.clone()));
                 Ok(connections)
             }
             // A file that is half written takes no working service down.
-            Err(error) => kept.as_ref().map(|(_, kept)| kept.clone()).ok_or(error),
+            Err(error) => kept
+                .as_ref()
+                .map(|(_, kept)| kept.clone())
+                .ok_or_else(|| KmsError::Settings(error.to_string())),
         }
     }
 
@@ -258,49 +254,6 @@ pub(super) fn said(answer: &Answer) -> String {
     let message: String =
         message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
     format!("{} {}", answer.status.as_u16(), message.trim()).trim_end().to_owned()
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
-fn connections(ca: &Path, limits: Limits) -> Result<Connections, KmsError> {
-    let unusable = |why: String| KmsError::Settings(format!("`{}`: {why}", ca.display()));
-    let pem = std::fs::read(ca).map_err(|error| file::unreadable(ca, &error))?;
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(unusable("it holds no certificate".to_owned()));
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| unusable(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(limits.connect));
-    let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(tls)
-        .https_only()
-        .enable_http1()
-        .wrap_connector(tcp);
-    Ok(Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(Duration::from_mins(1))
-        .pool_max_idle_per_host(8)
-        .build(connector))
 }
 
 #[cfg(test)]
