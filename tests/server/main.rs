@@ -18,6 +18,7 @@ mod authentication;
 mod forms;
 mod matrix;
 mod signatures;
+mod admin_walls;
 mod audit;
 mod audit_webhook;
 mod bodies;

@@ -481,13 +481,14 @@ fn zipped(files: &[(&str, Zeroizing<Vec<u8>>)]) -> zip::result::ZipResult<Zeroiz
 
 /// Reads an archive within bounds: how many files, which, how large.
 fn read(bytes: &[u8]) -> Result<Archive, Refusal> {
-    if !announces_few(bytes) {
-        return Err(refused("it is no zip archive, or has too many files"));
-    }
+    let announced = announced(bytes)
+        .filter(|files| *files <= MAX_FILES)
+        .ok_or_else(|| refused("it is no zip archive, or has too many files"))?;
     let mut zip = zip::ZipArchive::new(Cursor::new(bytes))
         .map_err(|_error| refused("it is no zip archive"))?;
-    if zip.len() > MAX_FILES {
-        return Err(refused("it has too many files"));
+    // Of two files with one name the library shows the last; another reader may take the first.
+    if zip.len() != announced {
+        return Err(refused("it has a file twice, or not those that it announces"));
     }
     let mut files: BTreeMap<String, Zeroizing<Vec<u8>>> = BTreeMap::new();
     for at in 0..zip.len() {
@@ -502,9 +503,7 @@ fn read(bytes: &[u8]) -> Result<Archive, Refusal> {
         if u64::try_from(read).unwrap_or(u64::MAX) > MAX_FILE {
             return Err(refused("a file of it is too large"));
         }
-        if files.insert(name, text).is_some() {
-            return Err(refused("it has a file twice"));
-        }
+        files.insert(name, text);
     }
     if files.is_empty() {
         return Err(refused("it is empty"));
@@ -544,15 +543,16 @@ fn file<T: DeserializeOwned>(
     }
 }
 
-/// Whether the end of the archive announces few files: reading the directory of a million takes memory.
-fn announces_few(bytes: &[u8]) -> bool {
+/// How many files the end of the archive announces: reading the directory of a million takes memory.
+fn announced(bytes: &[u8]) -> Option<usize> {
     const END: &[u8] = b"PK\x05\x06";
     const LARGE_END: &[u8] = b"PK\x06\x07";
     // The record has 22 bytes, and a comment of at most 65,535 behind it.
     let tail = bytes.get(bytes.len().saturating_sub(22 + 65_535)..).unwrap_or_default();
-    let Some(at) = tail.windows(END.len()).rposition(|four| four == END) else { return false };
-    let is_large = tail.windows(LARGE_END.len()).any(|four| four == LARGE_END);
-    let count = tail.get(at.saturating_add(10)..at.saturating_add(12));
-    let count = count.and_then(|count| count.try_into().ok()).map(u16::from_le_bytes);
-    !is_large && count.is_some_and(|count| usize::from(count) <= MAX_FILES)
+    let at = tail.windows(END.len()).rposition(|four| four == END)?;
+    if tail.windows(LARGE_END.len()).any(|four| four == LARGE_END) {
+        return None;
+    }
+    let count = tail.get(at.saturating_add(10)..at.saturating_add(12))?;
+    count.try_into().ok().map(u16::from_le_bytes).map(usize::from)
 }
