@@ -22,6 +22,7 @@ mod admin_walls;
 mod audit;
 mod audit_webhook;
 mod bodies;
+mod condition_keys;
 mod documents;
 mod routes;
 mod reads;
