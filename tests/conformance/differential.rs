@@ -2,78 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use coffer_tests::clients;
-use coffer_tests::server::{ACCESS_KEY, SECRET_KEY, Server, free_address};
+use coffer_tests::minio::Minio;
+use coffer_tests::server::Server;
 use serde_json::Value;
-use tempfile::TempDir;
-
-/// A running `minio` over TLS; ends with the value.
-struct Minio {
-    process: Child,
-    address: String,
-    _folder: TempDir,
-}
-
-impl Minio {
-    /// With the certificate and the keys of a server of ours.
-    fn start(server: &Server) -> Self {
-        let folder = TempDir::new().expect("a folder");
-        let certificates = folder.path().join("certs");
-        std::fs::create_dir_all(&certificates).expect("a folder");
-        for (from, to) in [("tls.crt", "public.crt"), ("tls.key", "private.key")] {
-            std::fs::copy(server.folder().join("tls").join(from), certificates.join(to))
-                .expect("a file");
-        }
-        let address = free_address();
-        let log = std::fs::File::create(folder.path().join("log")).expect("a file");
-        let process = Command::new(clients::go("minio"))
-            .args(["server", "--quiet", "--address", &address.to_string(), "--certs-dir"])
-            .arg(&certificates)
-            .arg(folder.path().join("data"))
-            .env_clear()
-            .env("HOME", folder.path())
-            .env("MINIO_ROOT_USER", ACCESS_KEY)
-            .env("MINIO_ROOT_PASSWORD", SECRET_KEY)
-            .env("MINIO_REGION", "us-east-1")
-            .env("MINIO_BROWSER", "off")
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a file"))
-            .stderr(log)
-            .spawn()
-            .expect("minio starts");
-        let minio =
-            Self { process, address: format!("localhost:{}", address.port()), _folder: folder };
-        minio.wait(server);
-        minio
-    }
-
-    fn wait(&self, server: &Server) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let url = format!("https://{}/minio/health/live", self.address);
-        let ready = || {
-            Command::new("curl")
-                .args(["-sf", "--noproxy", "*", "--cacert"])
-                .arg(server.ca())
-                .arg(&url)
-                .status()
-                .is_ok_and(|status| status.success())
-        };
-        while !ready() {
-            assert!(Instant::now() < deadline, "minio is not ready");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Minio {
-    fn drop(&mut self) {
-        let _gone = self.process.kill();
-        let _gone = self.process.wait();
-    }
-}
 
 /// `ours | theirs` and the request, for each difference that `differences.json` explains.
 fn explained() -> BTreeMap<String, String> {
@@ -108,7 +41,7 @@ async fn bent_requests_are_refused_here_and_with_minios_code() {
         .env("STEADY", clients::go("minio-go-steady"))
         .env("AWS_SDK", clients::of("COFFER_TEST_AWS_SDK"))
         .env("NODE_PATH", clients::of("COFFER_TEST_NODE"))
-        .env("MINIO", &minio.address);
+        .env("MINIO", minio.host());
     let output = clients::run(command.arg(&suite));
     let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
     let mut faults: Vec<String> = report["faults"]

@@ -9,4 +9,5 @@ mod mc_admin;
 mod minio_go;
 mod aws_sdk;
 mod signatures;
+mod policies;
 mod differential;

@@ -15,6 +15,7 @@ pub mod server;
 pub mod client;
 pub mod stored;
 pub mod clients;
+pub mod minio;
 pub mod cluster;
 pub mod proxy;
 pub mod reverse_proxy;
