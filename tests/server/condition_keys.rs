@@ -110,9 +110,18 @@ async fn n2_no_client_fills_a_key_that_the_server_makes() {
     assert_eq!(read.status, 200, "{}", read.text());
 }
 
+/// The user, the operator, key and value that his policy allows by, and the headers by which a client says so.
+type Case = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn n2_what_the_server_knows_is_what_it_knows_whatever_is_sent() {
-    let cases: &[(&str, &str, &str, &str, &[(&str, &str)])] = &[
+    let cases: &[Case] = &[
         (
             "source",
             "IpAddress",
