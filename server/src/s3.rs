@@ -11,6 +11,7 @@ pub mod conditions;
 mod copy;
 mod delete;
 pub mod document;
+pub mod encryption;
 mod fault;
 mod get;
 mod list;
@@ -38,6 +39,7 @@ use s3s::{Body, HttpError, S3Error, S3ErrorCode, S3Request, S3Response, S3Result
 use crate::answer::Refusal;
 use crate::authenticate::Trailers;
 use crate::authorize::{Authorized, Resource};
+use crate::encrypt::Encryption;
 use crate::operation::Unset;
 
 /// What the steps before found out about a request, for its handler.
@@ -109,13 +111,14 @@ impl std::fmt::Debug for S3 {
 #[derive(Clone, Debug)]
 struct Handlers {
     store: Store,
+    encryption: Encryption,
     region: Arc<str>,
 }
 
 impl S3 {
     /// The operations on `store`; buckets are made in `region`.
-    pub fn new(store: Store, region: String) -> Self {
-        let handlers = Handlers { store, region: region.into() };
+    pub fn new(store: Store, encryption: Encryption, region: String) -> Self {
+        let handlers = Handlers { store, encryption, region: region.into() };
         let mut builder = S3ServiceBuilder::new(handlers.clone());
         // The access hook is called only where there is an authenticator. This one knows nobody: a signature that is still there
         // was not verified by us.

@@ -28,6 +28,7 @@ use crate::authenticate::{Authenticated, Authenticator, Caller, DecodedBody, Ope
 use crate::authorize::context::Facts;
 use crate::authorize::{self, Authorized};
 use crate::config::Limits;
+use crate::encrypt::Encryption;
 use crate::iam::entity::BucketPolicy;
 use crate::metrics::Metrics;
 use crate::operation::{Operation, Support};
@@ -68,6 +69,7 @@ impl Service {
         admin: Admin,
         domains: Domains,
         store: Store,
+        encryption: Encryption,
         region: String,
         limits: Limits,
         metrics: Arc<Metrics>,
@@ -77,7 +79,7 @@ impl Service {
             authenticator,
             admin,
             domains,
-            s3: S3::new(store.clone(), region),
+            s3: S3::new(store.clone(), encryption, region),
             store,
             host_id: format!("{:016x}", rand::random::<u64>()).into(),
             places: Places::new(limits.requests),
