@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use coffer_sse::kms::KmsError;
+use coffer_sse::range::stored_length;
 use coffer_store::{OpenError, Settings, Store, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -100,7 +101,8 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         follow::follow("root credentials", files, move || RootCredentials::read(&root_folder))?;
     let tls = certificate::tls(certificate, config.tls_min_version)?;
     let store = Store::open(Settings {
-        inline_limit: config.inline_bytes,
+        // What is encrypted is a little longer.
+        inline_limit: stored_length(config.inline_bytes).unwrap_or(config.inline_bytes),
         reserve: config.reserve(),
         ..Settings::new(config.data.clone())
     })

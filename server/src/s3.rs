@@ -49,6 +49,8 @@ pub struct Context {
     pub authorized: Authorized,
     /// The request's conditions.
     pub conditions: conditions::AllConditions,
+    /// What it says about encryption.
+    pub encryption: encryption::asked::Asked,
     /// What it sets for the object that it writes.
     pub stored: attributes::Stored,
     /// The body's trailing fields, once it was read.
@@ -220,6 +222,9 @@ operations! {
     head_bucket(HeadBucketInput) -> HeadBucketOutput = bucket::head;
     delete_bucket(DeleteBucketInput) -> DeleteBucketOutput = bucket::delete;
     get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput = bucket::location;
+    get_bucket_encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput = encryption::default::get;
+    put_bucket_encryption(PutBucketEncryptionInput) -> PutBucketEncryptionOutput = encryption::default::put;
+    delete_bucket_encryption(DeleteBucketEncryptionInput) -> DeleteBucketEncryptionOutput = encryption::default::delete;
     put_bucket_acl(PutBucketAclInput) -> PutBucketAclOutput = bucket::put_acl;
     put_object_acl(PutObjectAclInput) -> PutObjectAclOutput = bucket::put_object_acl;
     list_objects(ListObjectsInput) -> ListObjectsOutput = list::v1;

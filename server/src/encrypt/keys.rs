@@ -206,18 +206,16 @@ impl<K: Eq + Hash, T: Clone + Send + Sync + 'static> Flights<K, T> {
     ) -> (Role, Landing<T>) {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // One whose task is gone without an outcome is none.
-        match flights.get(&at).filter(|landing| landing.has_changed().is_ok()) {
-            Some(landing) => (Role::Waiting, landing.clone()),
-            None => {
-                let (land, landing) = watch::channel(None);
-                flights.insert(at, landing.clone());
-                tokio::spawn(async move {
-                    let outcome = call.await;
-                    drop(land.send(Some(outcome)));
-                });
-                (Role::First, landing)
-            }
+        if let Some(landing) = flights.get(&at).filter(|landing| landing.has_changed().is_ok()) {
+            return (Role::Waiting, landing.clone());
         }
+        let (land, landing) = watch::channel(None);
+        flights.insert(at, landing.clone());
+        tokio::spawn(async move {
+            let outcome = call.await;
+            drop(land.send(Some(outcome)));
+        });
+        (Role::First, landing)
     }
 
     fn end(&self, at: &K) {
