@@ -1,6 +1,7 @@
 //! What the server is told at its start, by flags or by the environment. Read once.
 
 mod limits;
+mod kms;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::audit::Destination;
 use crate::authenticate::SignatureV2;
+pub use kms::{DataKeys, Kms, Provider};
 pub use limits::Limits;
 
 /// An S3 server for one tenant: TLS, Signature V4, an embedded store.
@@ -72,6 +74,10 @@ pub struct Config {
     /// The bounds that strangers are held to.
     #[command(flatten)]
     pub limits: Limits,
+
+    /// Where external keys come from, and what is encrypted without being asked.
+    #[command(flatten)]
+    pub kms: Kms,
 
     /// Where the audit record of each request goes.
     #[arg(long, env = "COFFER_AUDIT", value_enum, default_value_t = Destination::Off)]

@@ -31,6 +31,7 @@ mod copies;
 mod versions_of_http;
 mod limits;
 mod people;
+mod encryption;
 mod bucket_policies;
 mod rows;
 mod logs;
