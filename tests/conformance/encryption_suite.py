@@ -151,7 +151,8 @@ def case_managed_transfers_in_every_form(bucket):
     data = os.urandom(20 * MIB + 1)
     config = TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB)
     for name, writes, reads, _ in FORMS:
-        s3.upload_fileobj(io.BytesIO(data), bucket, name, ExtraArgs=dict(writes), Config=config)
+        extra = {key: value for key, value in writes.items() if key != "BucketKeyEnabled"}
+        s3.upload_fileobj(io.BytesIO(data), bucket, name, ExtraArgs=extra, Config=config)
         back = io.BytesIO()
         s3.download_fileobj(bucket, name, back, ExtraArgs=dict(reads) or None, Config=config)
         assert back.getvalue() == data, name
