@@ -15,6 +15,7 @@ mod info;
 mod quota;
 mod iam_archive;
 mod explain;
+mod kms;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,6 +40,7 @@ use crate::iam::Iam;
 use crate::iam::name::Name;
 use crate::route::admin::{Operation, Row};
 use call::Call;
+pub use kms::Kms;
 
 /// The largest encrypted body. Source: what `madmin` holds to.
 const MAX_ENCRYPTED: u64 = 256 * 1024 + 128;
@@ -55,6 +57,8 @@ pub struct Admin {
     root: Arc<ArcSwap<RootCredentials>>,
     store: Store,
     region: String,
+    /// `None` where none is configured.
+    kms: Option<Kms>,
     place: Place,
     started: std::time::Instant,
 }
@@ -102,9 +106,10 @@ impl Admin {
         root: Arc<ArcSwap<RootCredentials>>,
         store: Store,
         region: String,
+        kms: Option<Kms>,
         place: Place,
     ) -> Self {
-        Self { iam, root, store, region, place, started: std::time::Instant::now() }
+        Self { iam, root, store, region, kms, place, started: std::time::Instant::now() }
     }
 
     /// Authorizes, reads and answers a request.
@@ -169,6 +174,12 @@ impl Admin {
             Operation::SetBucketQuota => self.set_bucket_quota(call).await,
             Operation::GetBucketQuota => self.get_bucket_quota(call).await,
             Operation::Explain => self.explain(call).await,
+            Operation::KmsStatus => self.kms_status().await,
+            Operation::KmsVersion => self.kms_version(),
+            Operation::KmsApis => self.kms_apis(),
+            Operation::CreateKmsKey => self.create_kms_key(call).await,
+            Operation::ListKmsKeys => self.list_kms_keys(call).await,
+            Operation::KmsKeyStatus => self.kms_key_status(call).await,
         }
     }
 

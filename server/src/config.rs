@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::audit::Destination;
 use crate::authenticate::SignatureV2;
-pub use kms::{DataKeys, Kms, Provider};
+pub use kms::{DataKeys, Kms, Provider, VaultLogin};
 pub use limits::Limits;
 
 /// An S3 server for one tenant: TLS, Signature V4, an embedded store.

@@ -6,6 +6,7 @@
 
 pub mod keys;
 pub mod provider;
+pub mod measured;
 pub mod http;
 pub mod static_key;
 pub mod vault;

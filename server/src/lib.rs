@@ -112,7 +112,8 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         None => None,
     };
     let tenant = store.identity().await.map_err(StartError::Identity)?;
-    let encryption = encrypt::provider::encryption(&config.kms, tenant)?;
+    let metrics = Arc::new(Metrics::default());
+    let encryption = encrypt::provider::encryption(&config.kms, tenant, metrics.kms())?;
     if let Some(keys) = encryption.keys.clone() {
         tokio::spawn(expire(keys));
     }
@@ -120,12 +121,15 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         .await
         .map_err(|cause| StartError::Listen { address: config.listen, cause })?;
     let sweeper = tokio::spawn(sweep(store.clone()));
-    let metrics = Arc::new(Metrics::default());
+    let place = encrypt::provider::place(&config.kms);
+    let kms = encryption.keys.clone().zip(place);
+    let kms = kms.map(|(keys, (name, endpoint))| admin::Kms { keys, name, endpoint });
     let admin = Admin::new(
         iam.clone(),
         Arc::clone(&root),
         store.clone(),
         config.region.clone(),
+        kms,
         Place { data: config.data.clone(), listen: config.listen },
     );
     let authenticator = Authenticator::new(root, iam, config.region.clone(), config.signature_v2);

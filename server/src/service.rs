@@ -29,6 +29,7 @@ use crate::authorize::context::Facts;
 use crate::authorize::{self, Authorized};
 use crate::config::Limits;
 use crate::encrypt::Encryption;
+use crate::encrypt::keys::Keys;
 use crate::iam::entity::BucketPolicy;
 use crate::metrics::Metrics;
 use crate::operation::{Operation, Support};
@@ -52,6 +53,8 @@ pub struct Service {
     domains: Domains,
     store: Store,
     s3: S3,
+    /// The keys of the KMS, to tell how many are kept.
+    keys: Option<Arc<Keys>>,
     host_id: Arc<str>,
     places: Places,
     backoff: Backoff,
@@ -79,6 +82,7 @@ impl Service {
             authenticator,
             admin,
             domains,
+            keys: encryption.keys.clone(),
             s3: S3::new(store.clone(), encryption, region),
             store,
             host_id: format!("{:016x}", rand::random::<u64>()).into(),
@@ -407,6 +411,9 @@ impl Service {
             return Err(Refusal::access_denied());
         }
         let health = self.store.health().await;
+        if let Some(keys) = &self.keys {
+            self.metrics.kms().keeps(keys.kept());
+        }
         let text = self.metrics.text(&health).map_err(|_never_on_a_string| {
             Refusal::new("InternalError", 500, "The metrics can't be written.")
         })?;

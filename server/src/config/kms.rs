@@ -16,6 +16,47 @@ pub struct Kms {
     #[arg(long = "kms-static", env = "COFFER_KMS_STATIC")]
     pub static_keys: Option<PathBuf>,
 
+    /// `https://host:port` of Vault or OpenBao.
+    #[arg(long = "kms-vault-address", env = "COFFER_KMS_VAULT_ADDRESS")]
+    pub vault_address: Option<String>,
+
+    /// Where Vault's Transit engine is mounted.
+    #[arg(long = "kms-vault-mount", env = "COFFER_KMS_VAULT_MOUNT", default_value = "transit")]
+    pub vault_mount: String,
+
+    /// Vault's namespace, where there are some.
+    #[arg(long = "kms-vault-namespace", env = "COFFER_KMS_VAULT_NAMESPACE")]
+    pub vault_namespace: Option<String>,
+
+    /// How to log in to Vault.
+    #[arg(long = "kms-vault-auth", env = "COFFER_KMS_VAULT_AUTH", value_enum, default_value_t = VaultLogin::Token)]
+    pub vault_auth: VaultLogin,
+
+    /// Where that way to log in is mounted below `auth/`; `approle` and `kubernetes` by default.
+    #[arg(long = "kms-vault-auth-mount", env = "COFFER_KMS_VAULT_AUTH_MOUNT")]
+    pub vault_auth_mount: Option<String>,
+
+    /// The role in Vault, for the login by `kubernetes`.
+    #[arg(long = "kms-vault-role", env = "COFFER_KMS_VAULT_ROLE")]
+    pub vault_role: Option<String>,
+
+    /// The region of AWS KMS.
+    #[arg(long = "kms-aws-region", env = "COFFER_KMS_AWS_REGION")]
+    pub aws_region: Option<String>,
+
+    /// `https://host:port` of another service than the region's own that speaks the protocol of AWS KMS.
+    #[arg(long = "kms-aws-endpoint", env = "COFFER_KMS_AWS_ENDPOINT")]
+    pub aws_endpoint: Option<String>,
+
+    /// PEM file of the certificates to trust; followed while it changes. AWS KMS: the system's without one.
+    #[arg(long = "kms-ca", env = "COFFER_KMS_CA")]
+    pub ca: Option<PathBuf>,
+
+    /// Folder of the credentials, followed while they change: `token`, or `roleId` and `secretId`, or `accessKey`, `secretKey` and
+    /// perhaps `sessionToken`.
+    #[arg(long = "kms-credentials", env = "COFFER_KMS_CREDENTIALS")]
+    pub credentials: Option<PathBuf>,
+
     /// The external key of SSE-S3, and of SSE-KMS where neither request nor bucket names one.
     #[arg(long = "kms-default-key", env = "COFFER_KMS_DEFAULT_KEY")]
     pub default_key: Option<KeyName>,
@@ -39,6 +80,27 @@ pub enum Provider {
     /// Keys in a folder.
     #[value(name = "static")]
     Static,
+    /// Transit of Vault or OpenBao.
+    #[value(name = "vault")]
+    Vault,
+    /// AWS KMS, or a service that speaks its protocol.
+    #[value(name = "aws-kms")]
+    AwsKms,
+}
+
+/// A way to log in to Vault.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum VaultLogin {
+    /// By a token.
+    #[default]
+    #[value(name = "token")]
+    Token,
+    /// By AppRole.
+    #[value(name = "approle")]
+    AppRole,
+    /// By a token of the pod's ServiceAccount.
+    #[value(name = "kubernetes")]
+    Kubernetes,
 }
 
 /// Whether data keys are kept.

@@ -135,6 +135,11 @@ impl Keys {
         &self.shared.kms
     }
 
+    /// How many keys are kept, for sealing and for opening.
+    pub fn kept(&self) -> usize {
+        self.shared.cache(|cache, _now| cache.len())
+    }
+
     /// Wipes the keys whose time is over: those that nobody asks for again go only by this.
     pub fn expire(&self) {
         self.shared.cache(Cache::expire);

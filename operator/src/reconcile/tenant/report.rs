@@ -45,7 +45,7 @@ pub(super) async fn write_status(
         info!(reason, why = message, "now");
         let good = outcome.state != State::Stalled
             && outcome.reason != Reason::PodFailing
-            && reason == outcome.reason.as_str();
+            && (reason == outcome.reason.as_str() || reason == Reason::KmsAnswering.as_str());
         let weight = if good { Weight::Normal } else { Weight::Warning };
         publish(tenant, weight, reason, message, context).await;
     }
