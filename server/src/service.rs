@@ -210,6 +210,7 @@ impl Service {
         let told = &mut trail.decision;
         let authorized = authorize::authorize(caller.caller.clone(), &target, &facts, told)?;
         s3::supported::check(&head.headers, &target)?;
+        encryption::asked::only_in_headers(head.uri.query().unwrap_or_default())?;
         let encryption = encryption::asked::take(&mut head.headers, target.operation, peer.tls)?;
         match target.operation.support() {
             Support::Later(sentence) => Err(Refusal::not_implemented(sentence)),

@@ -38,8 +38,11 @@ pub(super) async fn object(
     };
     let (source_bucket, source_key) = source(&context, &input.copy_source)?;
     let asked = &context.encryption;
-    // By copying an object onto itself its key is changed.
-    let changes = replace || context.stored.storage_class.is_some() || asked.is_explicit();
+    // By copying an object onto itself its key is changed, or taken away.
+    let changes = replace
+        || context.stored.storage_class.is_some()
+        || asked.is_explicit()
+        || asked.source.is_some();
     if !changes && (&source_bucket, &source_key) == (bucket, key) {
         return Err(s3_error!(
             InvalidRequest,

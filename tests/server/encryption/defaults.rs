@@ -53,7 +53,7 @@ async fn a_default_is_set_read_and_removed() {
             ("a path for a key", line, &[], &path, 400, "InvalidArgument"),
             ("a key for SSE-S3", line, &[], &with_key, 400, "InvalidArgument"),
             ("a customer's key", line, &[], &other, 400, "MalformedXML"),
-            ("no document", line, &[], "", 400, "MalformedXML"),
+            ("no document", line, &[], "", 400, "MissingRequestBodyError"),
         ],
     )
     .await;

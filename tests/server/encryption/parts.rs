@@ -130,7 +130,10 @@ async fn a_part_says_what_its_upload_said() {
         (Form::Customer(1), customer(start, 2), "InvalidRequest"),
         (Form::S3, customer(start, 1), "InvalidRequest"),
         (Form::Plain, customer(start, 1), "InvalidRequest"),
-        (Form::S3, Form::S3.write(), "InvalidArgument"),
+        (Form::S3, Form::Kms.write(), "InvalidRequest"),
+        (Form::Kms, Form::S3.write(), "InvalidRequest"),
+        (Form::Kms, Form::KmsOther.write(), "InvalidRequest"),
+        (Form::Plain, Form::S3.write(), "InvalidRequest"),
     ] {
         let id = begin(&server, "/photos/k", form).await;
         let line = format!("PUT /photos/k?partNumber=1&uploadId={id}");

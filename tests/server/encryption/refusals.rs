@@ -87,6 +87,14 @@ async fn what_cant_be_meant_is_refused() {
                 "InvalidRequest",
             ),
             (
+                "by the URL",
+                "PUT /photos/new?x-amz-server-side-encryption=AES256",
+                &[],
+                "x",
+                400,
+                "InvalidArgument",
+            ),
+            (
                 "an unknown header",
                 "PUT /photos/new",
                 &[("x-amz-server-side-encryption-iv", "AAAA")],

@@ -16,7 +16,7 @@ use coffer_store::{
 use futures_util::stream::{self, BoxStream, StreamExt};
 use http::HeaderMap;
 
-use super::asked::Customer;
+use super::asked::{Customer, Form};
 use super::choose::{self, Protector, Sealing};
 use super::record::Record;
 use super::{To, VERSION, fault, place, tell};
@@ -343,6 +343,13 @@ pub(in crate::s3) async fn for_part(
     let invalid = |message| Refusal::new("InvalidRequest", 400, message);
     let customer = context.encryption.customer.as_ref();
     let record = Record::of(&upload.key, upload.attributes.object.encryption.as_deref())?;
+    if let Some(form) = &context.encryption.form
+        && !record.as_ref().is_some_and(|record| repeats(form, record.sealed.protection()))
+    {
+        return Err(invalid(
+            "The part asks for another encryption than its upload did. Please resend the request without sending encryption parameters.",
+        ));
+    }
     let Some(record) = record else {
         return match customer {
             Some(_) => Err(invalid(
@@ -362,6 +369,17 @@ pub(in crate::s3) async fn for_part(
         (Protection::Customer(_) | Protection::S3(_) | Protection::Kms(_), _) => {
             open_upload(handlers, context, bucket, upload, record).await.map(Some)
         }
+    }
+}
+
+/// Whether a part asks for what its upload has.
+fn repeats(form: &Form, protection: &Protection) -> bool {
+    match (form, protection) {
+        (Form::S3, Protection::S3(_)) => true,
+        (Form::Kms { key, context: _ }, Protection::Kms(sealed)) => {
+            key.as_ref().is_none_or(|key| *key == sealed.name)
+        }
+        (Form::S3 | Form::Kms { .. }, _) => false,
     }
 }
 
