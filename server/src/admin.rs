@@ -13,6 +13,7 @@ mod access_key;
 mod account;
 mod info;
 mod quota;
+mod rotation;
 mod iam_archive;
 mod explain;
 mod kms;
@@ -36,6 +37,7 @@ use zeroize::Zeroizing;
 use crate::answer::Refusal;
 use crate::authenticate::{DecodedBody, RootCredentials};
 use crate::authorize::Caller;
+use crate::encrypt::rotation::Rotation;
 use crate::iam::Iam;
 use crate::iam::name::Name;
 use crate::route::admin::{Operation, Row};
@@ -59,6 +61,7 @@ pub struct Admin {
     region: String,
     /// `None` where none is configured.
     kms: Option<Kms>,
+    rotation: Arc<Rotation>,
     place: Place,
     started: std::time::Instant,
 }
@@ -107,9 +110,10 @@ impl Admin {
         store: Store,
         region: String,
         kms: Option<Kms>,
+        rotation: Arc<Rotation>,
         place: Place,
     ) -> Self {
-        Self { iam, root, store, region, kms, place, started: std::time::Instant::now() }
+        Self { iam, root, store, region, kms, rotation, place, started: std::time::Instant::now() }
     }
 
     /// Authorizes, reads and answers a request.
@@ -174,6 +178,8 @@ impl Admin {
             Operation::SetBucketQuota => self.set_bucket_quota(call).await,
             Operation::GetBucketQuota => self.get_bucket_quota(call).await,
             Operation::Explain => self.explain(call).await,
+            Operation::RotateKey => self.rotate_key(call).await,
+            Operation::KeyRotation => self.key_rotation().await,
             Operation::KmsStatus => self.kms_status().await,
             Operation::KmsVersion => self.kms_version(),
             Operation::KmsApis => self.kms_apis(),

@@ -5,6 +5,7 @@
 //! passes one suite of behaviours (`tests/kms/suite.rs`). What a request asks for, and what it gets, is in [`crate::s3::encryption`].
 
 pub mod keys;
+pub mod rotation;
 pub mod provider;
 pub mod measured;
 pub mod http;

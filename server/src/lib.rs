@@ -39,6 +39,7 @@ use audit::Audit;
 use authenticate::{Authenticator, CredentialsError, RootCredentials};
 use config::Config;
 use encrypt::keys::Keys;
+use encrypt::rotation::Rotation;
 use iam::seal::SealingKeysError;
 use iam::{Iam, IamError, SealingKeys};
 use metrics::Metrics;
@@ -124,14 +125,17 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let place = encrypt::provider::place(&config.kms);
     let kms = encryption.keys.clone().zip(place);
     let kms = kms.map(|(keys, (name, endpoint))| admin::Kms { keys, name, endpoint });
+    let rotation = Arc::new(Rotation::new(store.clone(), &encryption));
     let admin = Admin::new(
         iam.clone(),
         Arc::clone(&root),
         store.clone(),
         config.region.clone(),
         kms,
+        Arc::clone(&rotation),
         Place { data: config.data.clone(), listen: config.listen },
     );
+    let rotating = tokio::spawn(async move { rotation.work().await });
     let authenticator = Authenticator::new(root, iam, config.region.clone(), config.signature_v2);
     let service = Arc::new(Service::new(
         authenticator,
@@ -154,6 +158,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let drain = Duration::from_secs(u64::from(config.drain_seconds));
     accept::serve(listener, TlsAcceptor::from(Arc::new(tls)), limits, answer, stop, drain).await;
     sweeper.abort();
+    rotating.abort();
     // What still holds the store is cut off with the runtime; what was acknowledged is durable either way.
     if tokio::time::timeout(LAST_STEPS, store.close()).await.is_err() {
         info!("connections were cut off");

@@ -7,6 +7,7 @@ mod parts;
 mod copies;
 mod permissions;
 mod at_rest;
+mod rotation;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

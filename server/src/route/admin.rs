@@ -84,6 +84,8 @@ pub enum Operation {
     SetBucketQuota,
     GetBucketQuota,
     Explain,
+    RotateKey,
+    KeyRotation,
     KmsStatus,
     KmsVersion,
     KmsApis,
@@ -145,6 +147,8 @@ pub static ROWS: &[Row] = &[
     row(Method::PUT, "set-bucket-quota", &["bucket"], O::SetBucketQuota, any(Action::AdminSetBucketQuota)),
     row(Method::GET, "get-bucket-quota", &["bucket"], O::GetBucketQuota, any(Action::AdminGetBucketQuota)),
     row(Method::GET, "explain", &["action"], O::Explain, any(Action::AdminExplainDecision)),
+    row(Method::POST, "key-rotation", &["to"], O::RotateKey, any(Action::AdminKMSCreateKey)),
+    row(Method::GET, "key-rotation", &[], O::KeyRotation, any(Action::AdminKMSKeyStatus)),
 ];
 
 /// The routes of the KMS API. Their paths begin with `kms/`, so that logs and metrics tell them from the others.

@@ -11,6 +11,7 @@ pub mod default;
 pub mod choose;
 pub mod record;
 pub mod read;
+pub mod reseal;
 mod fault;
 
 use coffer_sse::kms::KeyName;

@@ -443,7 +443,7 @@ impl Store {
     }
 
     /// The current object's record, as read and as understood.
-    async fn current(
+    pub(crate) async fn current(
         &self,
         at: &[u8],
         key: &ObjectKey,

@@ -169,8 +169,9 @@ impl Asked {
             operation,
             O::PutObject | O::PostObject | O::CopyObject | O::CreateMultipartUpload
         );
-        // Clients of MinIO repeat with each part what its upload said; there it is compared.
-        let parts = matches!(operation, O::UploadPart | O::UploadPartCopy);
+        // Clients of MinIO repeat with each part, and at the end, what the upload said; there it is compared.
+        let parts =
+            matches!(operation, O::UploadPart | O::UploadPartCopy | O::CompleteMultipartUpload);
         if self.form.is_some() && !writes && !parts {
             return Err(Refusal::invalid_argument(format!(
                 "{FORM} header is not supported for this operation."

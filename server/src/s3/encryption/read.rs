@@ -343,13 +343,7 @@ pub(in crate::s3) async fn for_part(
     let invalid = |message| Refusal::new("InvalidRequest", 400, message);
     let customer = context.encryption.customer.as_ref();
     let record = Record::of(&upload.key, upload.attributes.object.encryption.as_deref())?;
-    if let Some(form) = &context.encryption.form
-        && !record.as_ref().is_some_and(|record| repeats(form, record.sealed.protection()))
-    {
-        return Err(invalid(
-            "The part asks for another encryption than its upload did. Please resend the request without sending encryption parameters.",
-        ));
-    }
+    agrees(context, record.as_ref())?;
     let Some(record) = record else {
         return match customer {
             Some(_) => Err(invalid(
@@ -369,6 +363,19 @@ pub(in crate::s3) async fn for_part(
         (Protection::Customer(_) | Protection::S3(_) | Protection::Kms(_), _) => {
             open_upload(handlers, context, bucket, upload, record).await.map(Some)
         }
+    }
+}
+
+/// Refuses a form that isn't its upload's.
+fn agrees(context: &Context, record: Option<&Record>) -> Result<(), Refusal> {
+    match (&context.encryption.form, record) {
+        (None, _) => Ok(()),
+        (Some(form), Some(record)) if repeats(form, record.sealed.protection()) => Ok(()),
+        (Some(_), _) => Err(Refusal::new(
+            "InvalidRequest",
+            400,
+            "The request asks for another encryption than its upload did. Please resend it without encryption parameters.",
+        )),
     }
 }
 
@@ -453,6 +460,7 @@ pub(in crate::s3) async fn for_completion(
 ) -> Result<Option<Record>, Refusal> {
     let key = &upload.key;
     let record = Record::of(key, upload.attributes.object.encryption.as_deref())?;
+    agrees(context, record.as_ref())?;
     let customer = context.encryption.customer.as_ref();
     let Some(record) = record else {
         return if customer.is_none() { Ok(None) } else { Err(fault::not_applicable()) };

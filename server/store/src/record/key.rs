@@ -16,7 +16,7 @@
 //! | `r` | blob id | empty: a record names the blob |
 //! | `g` | time, random | garbage record |
 //! | `i` | name | a row of identities and policies, sealed by the server |
-//! | `m` | name | counters of the whole store, and its id |
+//! | `m` | name | counters of the whole store, its id, and where long works stand |
 //!
 //! In the contents' space: `i` and a content id for inline content, `m` and a content id for a manifest.
 
@@ -93,6 +93,11 @@ pub(crate) fn part(id: UploadId, number: u16) -> Vec<u8> {
 
 pub(crate) fn referenced(blob: BlobId) -> Vec<u8> {
     [b"r".as_slice(), &blob.0].concat()
+}
+
+/// Where a long work stands.
+pub(crate) fn progress(name: &str) -> Vec<u8> {
+    [b"mprogress-", name.as_bytes()].concat()
 }
 
 /// A row of identities and policies.
