@@ -114,7 +114,8 @@ pub(super) async fn kms(
         PodState::Ready { run } => run,
         PodState::NotReady(outcome) => {
             let why = format!("no server runs that could ask the KMS: {}", outcome.message);
-            return Some((untried(why), context.poll));
+            // A change of the pod wakes the Tenant.
+            return Some((untried(why), REST));
         }
     };
     let Some(target) = target(valid, material, applied, context) else {
