@@ -11,6 +11,8 @@ pub enum ConditionType {
     Reconciling,
     /// Nothing more happens until someone changes something; the message says what.
     Stalled,
+    /// The Tenant's KMS makes and opens data keys. Only where there is a KMS; it holds up nothing else.
+    KmsReachable,
 }
 
 impl ConditionType {
@@ -20,6 +22,7 @@ impl ConditionType {
             Self::Ready => "Ready",
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
+            Self::KmsReachable => "KmsReachable",
         }
     }
 }
@@ -55,6 +58,18 @@ pub enum Reason {
     Refused,
     /// The volume can't grow to what the spec asks for; the Tenant may work nevertheless.
     VolumeNotGrown,
+    /// A data key was made and opened under the default key; or, without one, the KMS answered.
+    KmsAnswering,
+    /// The KMS can't be reached from the server, or is too slow.
+    KmsUnreachable,
+    /// The KMS refuses the server's credentials, or what they ask for.
+    KmsDenied,
+    /// The KMS has no such key, or it is disabled.
+    KmsKeyUnusable,
+    /// The KMS's settings, or its answer, can't be used; the message says which.
+    KmsFailing,
+    /// No server runs that could ask the KMS.
+    KmsUntried,
     /// The operator lacks a right; the message names verb and object.
     Forbidden,
     /// The API server didn't answer; the operator tries again.
@@ -65,7 +80,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for documentation and metrics.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 23] = [
         Self::Answering,
         Self::Starting,
         Self::RollingOut,
@@ -80,6 +95,12 @@ impl Reason {
         Self::AuthorityInvalid,
         Self::Refused,
         Self::VolumeNotGrown,
+        Self::KmsAnswering,
+        Self::KmsUnreachable,
+        Self::KmsDenied,
+        Self::KmsKeyUnusable,
+        Self::KmsFailing,
+        Self::KmsUntried,
         Self::Forbidden,
         Self::ApiUnavailable,
         Self::Internal,
@@ -102,6 +123,12 @@ impl Reason {
             Self::AuthorityInvalid => "AuthorityInvalid",
             Self::Refused => "Refused",
             Self::VolumeNotGrown => "VolumeNotGrown",
+            Self::KmsAnswering => "KmsAnswering",
+            Self::KmsUnreachable => "KmsUnreachable",
+            Self::KmsDenied => "KmsDenied",
+            Self::KmsKeyUnusable => "KmsKeyUnusable",
+            Self::KmsFailing => "KmsFailing",
+            Self::KmsUntried => "KmsUntried",
             Self::Forbidden => "Forbidden",
             Self::ApiUnavailable => "ApiUnavailable",
             Self::Internal => "Internal",

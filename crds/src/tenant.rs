@@ -2,6 +2,7 @@
 
 pub mod storage;
 pub mod tls;
+pub mod kms;
 pub mod exposure;
 pub mod limits;
 pub mod pod;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reference::{PullSecretRef, SecretRef};
 pub use exposure::{Exposure, NetworkPolicy, ServiceType};
+pub use kms::{DataKeys, Kms};
 pub use limits::{Limits, SignatureV2};
 pub use pod::{PodTemplate, PullPolicy, Resources};
 pub use storage::{DeletionPolicy, Embedded, Storage};
@@ -50,6 +52,8 @@ pub const MAX_NAME: usize = 40;
         description = "Where clients inside the cluster connect to"),
     printcolumn(name = "Certificate", type_ = "string", json_path = ".status.certificate.notAfter",
         description = "When the server certificate ends; it is renewed at two thirds of its life"),
+    printcolumn(name = "KMS", type_ = "string", json_path = r#".status.conditions[?(@.type=="KmsReachable")].status"#,
+        description = "Whether the KMS makes and opens data keys; empty without one", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp",
         description = "How long the resource exists"),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
@@ -86,6 +90,11 @@ pub struct TenantSpec {
     /// How the endpoint is encrypted. Default: a certificate authority of the Tenant's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+
+    /// Where the external keys are, by which objects are encrypted. Default: nowhere; only clients that bring their keys (SSE-C) get
+    /// encryption then, and SSE-S3 and SSE-KMS are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms: Option<Kms>,
 
     /// Domains below which each bucket has a name of its own (`BUCKET.s3.example.com`), besides the path style that
     /// always works. Each is in the certificate, with a wildcard. Default: none.
@@ -184,7 +193,8 @@ pub struct TenantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// `Ready`, `Reconciling` and `Stalled`, each with a reason from a closed list and a message that says what to do.
+    /// `Ready`, `Reconciling` and `Stalled`, and `KmsReachable` where there is a KMS; each with a reason from a closed list and a
+    /// message that says what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -205,6 +215,10 @@ pub struct TenantStatus {
     /// The server certificate that is in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateStatus>,
+
+    /// The KMS of `spec.kms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms: Option<KmsStatus>,
 
     /// The Secret that holds the root credentials (keys `accessKey` and `secretKey`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -230,4 +244,21 @@ pub struct CertificateStatus {
     /// SHA-256 of the root certificate's DER form, in hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_fingerprint: Option<String>,
+}
+
+/// The KMS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KmsStatus {
+    /// Its provider: `static`, `vault` or `awsKms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+
+    /// Whether the server could make a data key and open it again, when it last tried. The condition `KmsReachable` says why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reachable: Option<bool>,
+
+    /// What a person should know of this provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }

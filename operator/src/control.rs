@@ -1,6 +1,7 @@
 //! Speaks with a Tenant's server, over TLS that trusts the Tenant's own root and nothing else.
 //!
-//! [`list_buckets`] is the proof behind `Ready`: a signed request that the server answered.
+//! [`list_buckets`] is the proof behind `Ready`: a signed request that the server answered. [`ask_kms`] is the one behind
+//! `KmsReachable`: a data key that the server had made and opened.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,6 +23,8 @@ use crate::root_credentials::RootCredentials;
 
 /// How long one request may take, with connecting.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the question about the KMS may take: a server that waits for its KMS gives up earlier, twice in a row.
+const KMS_PATIENCE: Duration = Duration::from_secs(25);
 /// No answer that is read here is longer.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 
@@ -82,8 +85,8 @@ pub enum ProbeError {
         code: Option<String>,
     },
     /// No answer in time.
-    #[error("no answer within {} s", PATIENCE.as_secs())]
-    Timeout,
+    #[error("no answer within {} s", .0.as_secs())]
+    Timeout(Duration),
 }
 
 /// Asks for the list of buckets, signed by the root credentials, and is content with 200 alone.
@@ -95,6 +98,68 @@ pub async fn list_buckets(
     root: &RootCredentials,
     now: Timestamp,
 ) -> Result<(), ProbeError> {
+    get(target, root, "/", PATIENCE, now).await.map(|_body| ())
+}
+
+/// What is asked of a server about its KMS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KmsQuestion {
+    /// To make a data key under the default key, and to open it.
+    DefaultKey,
+    /// Whether the KMS answers at all.
+    Service,
+}
+
+/// What is wrong with a KMS, in the server's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KmsProblem {
+    /// `Unreachable`, `Denied`, `KeyUnusable` or another.
+    pub kind: String,
+    /// What a person should know.
+    pub text: String,
+}
+
+/// Asks a server to try its KMS; `None`: it works.
+///
+/// # Errors
+/// [`ProbeError`] when the server can't be asked.
+pub async fn ask_kms(
+    target: &Target,
+    root: &RootCredentials,
+    question: KmsQuestion,
+    now: Timestamp,
+) -> Result<Option<KmsProblem>, ProbeError> {
+    let path = match question {
+        KmsQuestion::DefaultKey => "/minio/kms/v1/key/status",
+        KmsQuestion::Service => "/minio/kms/v1/status",
+    };
+    Ok(problem(&get(target, root, path, KMS_PATIENCE, now).await?))
+}
+
+/// What the answer about a KMS complains of.
+fn problem(body: &[u8]) -> Option<KmsProblem> {
+    let unreadable = || KmsProblem {
+        kind: "Failing".to_owned(),
+        text: "the server's answer isn't JSON; is its image older than the operator?".to_owned(),
+    };
+    let Ok(json) = serde_json::from_slice::<serde_json::Value>(body) else {
+        return Some(unreadable());
+    };
+    let text = |name: &str| json.get(name).and_then(serde_json::Value::as_str);
+    let what = text("encryption-error").or_else(|| text("decryption-error"));
+    let what = what.or_else(|| text("error"))?;
+    let clean = what.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
+    Some(KmsProblem { kind: text("error-kind").unwrap_or("Failing").to_owned(), text: clean })
+}
+
+/// A signed GET that must be answered by 200; its body.
+async fn get(
+    target: &Target,
+    root: &RootCredentials,
+    path: &str,
+    patience: Duration,
+    now: Timestamp,
+) -> Result<bytes::Bytes, ProbeError> {
     let host = match target.port {
         443 => target.host.clone(),
         port => format!("{}:{port}", target.host),
@@ -102,19 +167,19 @@ pub async fn list_buckets(
     let mut headers = HeaderMap::new();
     headers.insert(HOST, HeaderValue::from_str(&host).map_err(|_invalid| ProbeError::Name(host))?);
     let signer = Signer { credentials: root.credentials(), region: &target.region, service: "s3" };
-    signer.sign_headers(&Method::GET, "/", "", &mut headers, &PayloadHash::of(b""), now)?;
+    signer.sign_headers(&Method::GET, path, "", &mut headers, &PayloadHash::of(b""), now)?;
     let mut request =
-        Request::builder().method(Method::GET).uri("/").body(Empty::<bytes::Bytes>::new())?;
+        Request::builder().method(Method::GET).uri(path).body(Empty::<bytes::Bytes>::new())?;
     *request.headers_mut() = headers;
-    tokio::time::timeout(PATIENCE, exchange(target, request))
+    tokio::time::timeout(patience, exchange(target, request))
         .await
-        .map_err(|_elapsed| ProbeError::Timeout)?
+        .map_err(|_elapsed| ProbeError::Timeout(patience))?
 }
 
 async fn exchange(
     target: &Target,
     request: Request<Empty<bytes::Bytes>>,
-) -> Result<(), ProbeError> {
+) -> Result<bytes::Bytes, ProbeError> {
     let refused = |cause| ProbeError::Connect { address: target.address, cause };
     let tcp = TcpStream::connect(target.address).await.map_err(refused)?;
     tcp.set_nodelay(true).map_err(refused)?;
@@ -133,10 +198,11 @@ async fn exchange(
     let status = answer.status();
     let body = Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await;
     connection.abort();
+    let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     if status == StatusCode::OK {
-        return Ok(());
+        return Ok(body);
     }
-    let code = body.ok().and_then(|body| error_code(&String::from_utf8_lossy(&body.to_bytes())));
+    let code = error_code(&String::from_utf8_lossy(&body));
     Err(ProbeError::Answer { status, code })
 }
 
@@ -156,10 +222,11 @@ fn client_config(roots: &str) -> Result<Arc<rustls::ClientConfig>, ProbeError> {
     Ok(Arc::new(config))
 }
 
-/// The `Code` of an S3 error answer, if it is one of the usual words.
-fn error_code(xml: &str) -> Option<String> {
-    let (_, after) = xml.split_once("<Code>")?;
-    let (code, _) = after.split_once("</Code>")?;
+/// The `Code` of an S3 or admin error answer, if it is one of the usual words.
+fn error_code(text: &str) -> Option<String> {
+    let of_xml = || Some(text.split_once("<Code>")?.1.split_once("</Code>")?.0);
+    let of_json = || Some(text.split_once(r#""Code":""#)?.1.split_once('"')?.0);
+    let code = of_xml().or_else(of_json)?;
     let fine = code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
     fine.then(|| code.to_owned())
 }
@@ -167,6 +234,25 @@ fn error_code(xml: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kms_works_when_nothing_complains() {
+        for (body, expected) in [
+            (r#"{"key-id": "photos"}"#, None),
+            (r#"{"endpoints": {"https://vault:8200": "online"}}"#, None),
+            (
+                r#"{"encryption-error": "down\u001b", "error-kind": "Unreachable"}"#,
+                Some(("Unreachable", "down ")),
+            ),
+            (r#"{"decryption-error": "changed"}"#, Some(("Failing", "changed"))),
+            (r#"{"error": "403", "error-kind": "Denied"}"#, Some(("Denied", "403"))),
+        ] {
+            let found = problem(body.as_bytes());
+            let found = found.as_ref().map(|it| (it.kind.as_str(), it.text.as_str()));
+            assert_eq!(found, expected, "{body}");
+        }
+        assert_eq!(problem(b"<html>").map(|problem| problem.kind), Some("Failing".to_owned()));
+    }
 
     #[test]
     fn only_a_plain_code_is_repeated() {

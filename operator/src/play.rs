@@ -182,6 +182,7 @@ impl Stage {
 
     fn tell(&mut self, manifests: Manifests) -> Result<(), PlayError> {
         let secrets = Arc::new(manifests.secrets);
+        let config_maps = Arc::new(manifests.config_maps);
         let keys: BTreeSet<Key> = manifests.tenants.keys().cloned().collect();
         let ports = ports(&self.options.data, &keys).map_err(PlayError::Ports)?;
         // What can't be read may still be wished: nothing is removed while there are problems.
@@ -214,6 +215,7 @@ impl Stage {
             let wished = tend::Wished {
                 tenant,
                 secrets: secrets.clone(),
+                config_maps: config_maps.clone(),
                 env_file: env_file.clone(),
                 listen,
             };

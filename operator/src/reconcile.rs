@@ -16,6 +16,7 @@ use tracing::{Instrument as _, error, info_span};
 use crate::apply;
 use crate::event::Events;
 use crate::health::Health;
+use crate::kms_probe::Prober;
 use crate::settings::Settings;
 use crate::watch::{Stores, Watched};
 pub use failure::Failure;
@@ -35,6 +36,8 @@ pub struct Context {
     pub stores: Stores,
     /// What this process remembers of each Tenant.
     pub memory: Memory,
+    /// Tries each Tenant's KMS.
+    pub kms: Prober,
     /// What this process remembers of applied objects.
     pub applied: apply::Memory,
     /// Writes events.

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use crate::apply;
 use crate::event::Events;
 use crate::health::{self, Health};
+use crate::kms_probe::Prober;
 use crate::lease::{Candidate, LeaseError};
 use crate::reconcile::{self, Context, Memory};
 use crate::settings::Settings;
@@ -118,6 +119,7 @@ async fn work(
         settings: options.settings.clone(),
         stores: stores.clone(),
         memory: Memory::default(),
+        kms: Prober::default(),
         applied: apply::Memory::default(),
         events: Events::new(client, &options.identity),
         health: state.clone(),

@@ -2,6 +2,7 @@
 
 pub mod dereference;
 pub mod validate;
+pub mod kms;
 pub mod build;
 pub mod status;
 

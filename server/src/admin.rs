@@ -13,8 +13,10 @@ mod access_key;
 mod account;
 mod info;
 mod quota;
+mod rotation;
 mod iam_archive;
 mod explain;
+mod kms;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -35,10 +37,12 @@ use zeroize::Zeroizing;
 use crate::answer::Refusal;
 use crate::authenticate::{DecodedBody, RootCredentials};
 use crate::authorize::{Caller, Decision};
+use crate::encrypt::rotation::Rotation;
 use crate::iam::Iam;
 use crate::iam::name::Name;
 use crate::route::admin::{Operation, Row};
 use call::Call;
+pub use kms::Kms;
 
 /// The largest encrypted body. Source: what `madmin` holds to.
 const MAX_ENCRYPTED: u64 = 256 * 1024 + 128;
@@ -55,6 +59,9 @@ pub struct Admin {
     root: Arc<ArcSwap<RootCredentials>>,
     store: Store,
     region: String,
+    /// `None` where none is configured.
+    kms: Option<Kms>,
+    rotation: Arc<Rotation>,
     place: Place,
     started: std::time::Instant,
 }
@@ -102,9 +109,11 @@ impl Admin {
         root: Arc<ArcSwap<RootCredentials>>,
         store: Store,
         region: String,
+        kms: Option<Kms>,
+        rotation: Arc<Rotation>,
         place: Place,
     ) -> Self {
-        Self { iam, root, store, region, place, started: std::time::Instant::now() }
+        Self { iam, root, store, region, kms, rotation, place, started: std::time::Instant::now() }
     }
 
     /// Authorizes, reads and answers a request. `told` is the last decision that was made about it, for the audit record.
@@ -175,6 +184,14 @@ impl Admin {
             Operation::SetBucketQuota => self.set_bucket_quota(call).await,
             Operation::GetBucketQuota => self.get_bucket_quota(call).await,
             Operation::Explain => self.explain(call).await,
+            Operation::RotateKey => self.rotate_key(call).await,
+            Operation::KeyRotation => self.key_rotation().await,
+            Operation::KmsStatus => self.kms_status().await,
+            Operation::KmsVersion => self.kms_version(),
+            Operation::KmsApis => self.kms_apis(),
+            Operation::CreateKmsKey => self.create_kms_key(call).await,
+            Operation::ListKmsKeys => self.list_kms_keys(call).await,
+            Operation::KmsKeyStatus => self.kms_key_status(call).await,
         }
     }
 

@@ -9,8 +9,10 @@ pub mod table;
 use std::sync::Arc;
 
 use coffer_policy::{
-    Action, Context, Layer, Named, Outcome, Policies, Request, Resource as PolicyResource,
+    Action, Context, Key, Layer, Named, Outcome, Policies, Request, Resource as PolicyResource,
 };
+use coffer_sse::context::Context as EncryptionContext;
+use coffer_sse::kms::KeyName;
 use coffer_store::{BucketName, ObjectKey};
 
 use crate::answer::Refusal;
@@ -108,6 +110,31 @@ impl Authorized {
     /// `AccessDenied`.
     pub fn also(&self, action: Action, resource: Resource<'_>) -> Result<(), Refusal> {
         self.question.ask(action, resource)
+    }
+
+    /// Asks whether the caller may use a key of the KMS, by the request or by its bucket's default; `client` is the encryption context
+    /// that the object's writer gave.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub fn may_use(
+        &self,
+        action: Action,
+        key: &KeyName,
+        client: &EncryptionContext,
+    ) -> Result<(), Refusal> {
+        // Root asks nobody.
+        let Some(context) = &self.question.context else { return Ok(()) };
+        let mut context = context.clone();
+        context.set(Key::KmsViaService, "s3");
+        for (name, value) in client.iter() {
+            context.set(Key::KmsEncryptionContext.of(name), value.to_owned());
+        }
+        context
+            .set_all(Key::KmsEncryptionContextKeys, client.iter().map(|(name, _)| name.to_owned()));
+        let resource = PolicyResource::Kms(key.as_str());
+        let decision = decide_in(&self.question.caller, action, resource, &context, None);
+        if decision.outcome == Outcome::Allow { Ok(()) } else { Err(Refusal::access_denied()) }
     }
 }
 

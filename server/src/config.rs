@@ -2,6 +2,7 @@
 
 mod audit;
 mod limits;
+mod kms;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::authenticate::SignatureV2;
 pub use audit::{AuditSettings, Destination};
+pub use kms::{DataKeys, Kms, Provider, VaultLogin};
 pub use limits::Limits;
 
 /// An S3 server for one tenant: TLS, Signature V4, an embedded store.
@@ -73,6 +75,10 @@ pub struct Config {
     /// The bounds that strangers are held to.
     #[command(flatten)]
     pub limits: Limits,
+
+    /// Where external keys come from, and what is encrypted without being asked.
+    #[command(flatten)]
+    pub kms: Kms,
 
     /// Where audit records go.
     #[command(flatten)]

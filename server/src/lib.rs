@@ -26,7 +26,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use coffer_store::{OpenError, Settings, Store};
+use coffer_sse::kms::KmsError;
+use coffer_sse::range::stored_length;
+use coffer_store::{OpenError, Settings, Store, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
@@ -37,6 +39,8 @@ use admin::{Admin, Place};
 use audit::{Audit, AuditError};
 use authenticate::{Authenticator, CredentialsError, RootCredentials};
 use config::Config;
+use encrypt::keys::Keys;
+use encrypt::rotation::Rotation;
 use iam::seal::SealingKeysError;
 use iam::{Iam, IamError, SealingKeys};
 use metrics::Metrics;
@@ -64,6 +68,12 @@ pub enum StartError {
     /// TLS can't be set up.
     #[error("TLS can't be set up")]
     Tls(#[from] rustls::Error),
+    /// Encryption can't be set up.
+    #[error("the KMS can't be used")]
+    Kms(#[from] KmsError),
+    /// The data folder's id can't be read.
+    #[error("the data folder's id can't be read")]
+    Identity(#[source] StoreError),
     /// The data folder can't be opened.
     #[error("the data folder can't be opened")]
     Store(#[from] OpenError),
@@ -96,7 +106,8 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         follow::follow("root credentials", files, move || RootCredentials::read(&root_folder))?;
     let tls = certificate::tls(certificate, config.tls_min_version)?;
     let store = Store::open(Settings {
-        inline_limit: config.inline_bytes,
+        // What is encrypted is a little longer.
+        inline_limit: stored_length(config.inline_bytes).unwrap_or(config.inline_bytes),
         reserve: config.reserve(),
         ..Settings::new(config.data.clone())
     })
@@ -105,25 +116,38 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         Some(folder) => Some(iam(folder, &store).await?),
         None => None,
     };
+    let tenant = store.identity().await.map_err(StartError::Identity)?;
     let metrics = Arc::new(Metrics::default());
     let audit = Audit::open(&config.audit, &config.data, Arc::clone(&metrics))?;
+    let encryption = encrypt::provider::encryption(&config.kms, tenant, metrics.kms())?;
+    if let Some(keys) = encryption.keys.clone() {
+        tokio::spawn(expire(keys));
+    }
     let listener = accept::listener::listen(config.listen, config.listener.as_deref())
         .await
         .map_err(|cause| StartError::Listen { address: config.listen, cause })?;
     let sweeper = tokio::spawn(sweep(store.clone()));
+    let place = encrypt::provider::place(&config.kms);
+    let kms = encryption.keys.clone().zip(place);
+    let kms = kms.map(|(keys, (name, endpoint))| admin::Kms { keys, name, endpoint });
+    let rotation = Arc::new(Rotation::new(store.clone(), &encryption));
     let admin = Admin::new(
         iam.clone(),
         Arc::clone(&root),
         store.clone(),
         config.region.clone(),
+        kms,
+        Arc::clone(&rotation),
         Place { data: config.data.clone(), listen: config.listen },
     );
+    let rotating = tokio::spawn(async move { rotation.work().await });
     let authenticator = Authenticator::new(root, iam, config.region.clone(), config.signature_v2);
     let service = Arc::new(Service::new(
         authenticator,
         admin,
         Domains::new(config.domains.iter().filter(|name| !name.is_empty()).cloned()),
         store.clone(),
+        encryption,
         config.region.clone(),
         config.limits,
         Arc::clone(&metrics),
@@ -139,6 +163,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let drain = Duration::from_secs(u64::from(config.drain_seconds));
     accept::serve(listener, TlsAcceptor::from(Arc::new(tls)), limits, answer, stop, drain).await;
     sweeper.abort();
+    rotating.abort();
     // What still holds the store is cut off with the runtime; what was acknowledged is durable either way.
     if tokio::time::timeout(LAST_STEPS, store.close()).await.is_err() {
         info!("connections were cut off");
@@ -188,6 +213,15 @@ const AGAIN: Duration = Duration::from_secs(30);
 
 /// How long the store may take to close.
 const LAST_STEPS: Duration = Duration::from_secs(2);
+
+/// Wipes keys whose time is over.
+async fn expire(keys: Arc<Keys>) {
+    let mut often = tokio::time::interval(Duration::from_secs(10));
+    loop {
+        often.tick().await;
+        keys.expire();
+    }
+}
 
 /// A blob that a crash left behind is removed after so long.
 const LEFTOVER: Duration = Duration::from_hours(24);

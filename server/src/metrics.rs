@@ -28,6 +28,75 @@ struct BySignature {
     signature: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KmsCall {
+    call: &'static str,
+    error: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByCall {
+    call: &'static str,
+}
+
+/// What is counted of the KMS.
+#[derive(Clone, Debug)]
+pub struct KmsMetrics {
+    calls: Family<KmsCall, Counter>,
+    durations: Family<ByCall, Histogram, fn() -> Histogram>,
+    kept: Gauge,
+    working: Gauge,
+}
+
+impl Default for KmsMetrics {
+    fn default() -> Self {
+        let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.001, 4.0, 8));
+        Self {
+            calls: Family::default(),
+            durations: Family::new_with_constructor(histogram),
+            kept: Gauge::default(),
+            working: Gauge::default(),
+        }
+    }
+}
+
+impl KmsMetrics {
+    /// A call ended: by success where `error` is `none`, or by that kind of failure.
+    pub(crate) fn called(&self, call: &'static str, error: &'static str, elapsed: Duration) {
+        self.calls.get_or_create(&KmsCall { call, error }).inc();
+        self.durations.get_or_create(&ByCall { call }).observe(elapsed.as_secs_f64());
+        // What only this request asked for says nothing of the service.
+        let is_down = matches!(error, "Unreachable" | "Denied" | "Settings" | "Answer");
+        self.working.set(i64::from(!is_down));
+    }
+
+    /// So many data keys are kept.
+    pub(crate) fn keeps(&self, keys: usize) {
+        self.kept.set(i64::try_from(keys).unwrap_or(i64::MAX));
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        let Self { calls, durations, kept, working } = self;
+        registry.register(
+            "kms_calls",
+            "Calls of the KMS, by the kind of their failure; none is success",
+            calls.clone(),
+        );
+        registry.register_with_unit(
+            "kms_call_duration",
+            "From a call of the KMS to its answer, repetitions included",
+            Unit::Seconds,
+            durations.clone(),
+        );
+        registry.register("kms_data_keys", "Data keys that are kept in memory", kept.clone());
+        registry.register(
+            "kms_working",
+            "1 while the last call of the KMS was answered; 0 before the first, and without a KMS",
+            working.clone(),
+        );
+    }
+}
+
 /// All metrics of the server.
 #[derive(Debug)]
 pub struct Metrics {
@@ -41,6 +110,7 @@ pub struct Metrics {
     capacity: Gauge,
     garbage: Gauge,
     usable: Gauge,
+    kms: KmsMetrics,
 }
 
 impl Default for Metrics {
@@ -57,6 +127,7 @@ impl Default for Metrics {
             capacity: Gauge::default(),
             garbage: Gauge::default(),
             usable: Gauge::default(),
+            kms: KmsMetrics::default(),
         };
         let Self {
             registry,
@@ -69,7 +140,9 @@ impl Default for Metrics {
             capacity,
             garbage,
             usable,
+            kms,
         } = &mut metrics;
+        kms.register(registry);
         registry.register("requests", "Requests that were answered", requests.clone());
         registry.register_with_unit(
             "request_duration",
@@ -135,6 +208,11 @@ impl Metrics {
             let signature = signature(scheme);
             self.signatures.get_or_create(&BySignature { signature }).inc();
         }
+    }
+
+    /// What is counted of the KMS.
+    pub fn kms(&self) -> &KmsMetrics {
+        &self.kms
     }
 
     pub(crate) fn audit_lost(&self) {

@@ -63,8 +63,6 @@ const LOCK: Support =
     Later("Object lock isn't part of this version of Coffer; objects can't be retained or held.");
 const VERSIONING: Support =
     Later("Versioning isn't part of this version of Coffer; a bucket keeps one version of a key.");
-const ENCRYPTION: Support =
-    Later("Encryption at rest isn't part of this version of Coffer; nothing was stored.");
 const CONFIGURATION: Support =
     Later("This bucket configuration isn't part of Coffer; nothing was changed.");
 const FOREIGN: Support = Later("This AWS feature isn't part of Coffer.");
@@ -107,9 +105,9 @@ operations! {
     GetObjectTagging => unset(Unset::Document("<Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><TagSet/></Tagging>")),
     PutObjectTagging => TAGGING,
     DeleteObjectTagging => TAGGING,
-    GetBucketEncryption => unset(Unset::Missing("ServerSideEncryptionConfigurationNotFoundError", "The server side encryption configuration was not found.")),
-    PutBucketEncryption => ENCRYPTION,
-    DeleteBucketEncryption => ENCRYPTION,
+    GetBucketEncryption => Built,
+    PutBucketEncryption => Built,
+    DeleteBucketEncryption => Built,
     GetBucketPolicy => Built,
     GetBucketPolicyStatus => Built,
     PutBucketPolicy => Built,

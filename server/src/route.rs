@@ -116,6 +116,11 @@ pub fn route(
         return admin::find(method, rest, query).map(Route::Admin);
     }
     if by_host.is_none()
+        && let Some(rest) = path.strip_prefix(admin::KMS_PREFIX)
+    {
+        return admin::find_kms(method, rest, query).map(Route::Admin);
+    }
+    if by_host.is_none()
         && let Some(rest) = path.strip_prefix("/minio/")
     {
         if method == Method::GET && METRICS.contains(&rest) {
@@ -144,7 +149,7 @@ fn reserved(method: &Method, rest: &str) -> Result<Health, Refusal> {
             return Err(Refusal::new(
                 "NotImplemented",
                 501,
-                "The KMS and metrics APIs aren't part of this version of Coffer.",
+                "This API isn't part of this version of Coffer.",
             ));
         }
     };
@@ -350,6 +355,7 @@ mod tests {
             ),
             ("GET", "/minio/health/live", "", "localhost", "Live", None, None),
             ("GET", "/minio/admin/v3/info", "", "localhost", "info", None, None),
+            ("GET", "/minio/kms/v1/status", "", "localhost", "kms/status", None, None),
             (
                 "PUT",
                 "/photos//a/../b",
@@ -403,7 +409,10 @@ mod tests {
             ("GET", "/minio", "", "InvalidBucketName"),
             ("GET", "//photos", "", "InvalidBucketName"),
             ("GET", "/%FF", "", "InvalidURI"),
-            ("GET", "/minio/kms/v1/status", "", "NotImplemented"),
+            ("GET", "/minio/kms/v1/nothing", "", "XMinioAdminVersionMismatch"),
+            ("GET", "/minio/kms/v2/status", "", "XMinioAdminVersionMismatch"),
+            ("GET", "/minio/kms/v1/key/create", "key-id=a", "MethodNotAllowed"),
+            ("GET", "/minio/v2/metrics/bucket", "", "NotImplemented"),
             ("GET", "/minio/admin/v1/info", "", "XMinioAdminVersionMismatch"),
         ] {
             assert_eq!(

@@ -11,6 +11,7 @@ pub mod conditions;
 mod copy;
 mod delete;
 pub mod document;
+pub mod encryption;
 mod fault;
 mod get;
 mod list;
@@ -38,6 +39,7 @@ use s3s::{Body, HttpError, S3Error, S3ErrorCode, S3Request, S3Response, S3Result
 use crate::answer::Refusal;
 use crate::authenticate::Trailers;
 use crate::authorize::{Authorized, Resource};
+use crate::encrypt::Encryption;
 use crate::operation::Unset;
 
 /// What the steps before found out about a request, for its handler.
@@ -47,6 +49,8 @@ pub struct Context {
     pub authorized: Authorized,
     /// The request's conditions.
     pub conditions: conditions::AllConditions,
+    /// What it says about encryption.
+    pub encryption: encryption::asked::Asked,
     /// What it sets for the object that it writes.
     pub stored: attributes::Stored,
     /// The body's trailing fields, once it was read.
@@ -109,13 +113,14 @@ impl std::fmt::Debug for S3 {
 #[derive(Clone, Debug)]
 struct Handlers {
     store: Store,
+    encryption: Encryption,
     region: Arc<str>,
 }
 
 impl S3 {
     /// The operations on `store`; buckets are made in `region`.
-    pub fn new(store: Store, region: String) -> Self {
-        let handlers = Handlers { store, region: region.into() };
+    pub fn new(store: Store, encryption: Encryption, region: String) -> Self {
+        let handlers = Handlers { store, encryption, region: region.into() };
         let mut builder = S3ServiceBuilder::new(handlers.clone());
         // The access hook is called only where there is an authenticator. This one knows nobody: a signature that is still there
         // was not verified by us.
@@ -217,6 +222,9 @@ operations! {
     head_bucket(HeadBucketInput) -> HeadBucketOutput = bucket::head;
     delete_bucket(DeleteBucketInput) -> DeleteBucketOutput = bucket::delete;
     get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput = bucket::location;
+    get_bucket_encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput = encryption::default::get;
+    put_bucket_encryption(PutBucketEncryptionInput) -> PutBucketEncryptionOutput = encryption::default::put;
+    delete_bucket_encryption(DeleteBucketEncryptionInput) -> DeleteBucketEncryptionOutput = encryption::default::delete;
     put_bucket_acl(PutBucketAclInput) -> PutBucketAclOutput = bucket::put_acl;
     put_object_acl(PutObjectAclInput) -> PutObjectAclOutput = bucket::put_object_acl;
     list_objects(ListObjectsInput) -> ListObjectsOutput = list::v1;

@@ -28,13 +28,15 @@ use crate::authenticate::{Authenticated, Authenticator, Caller, DecodedBody, Ope
 use crate::authorize::context::Facts;
 use crate::authorize::{self, Authorized};
 use crate::config::Limits;
+use crate::encrypt::Encryption;
+use crate::encrypt::keys::Keys;
 use crate::iam::entity::BucketPolicy;
 use crate::metrics::Metrics;
 use crate::operation::{Operation, Support};
 use crate::route::admin::Row;
 use crate::route::{self, Domains, Health, Route, Target};
 use crate::s3::post_form::{Upload, location};
-use crate::s3::{self, S3, bucket_policy};
+use crate::s3::{self, S3, bucket_policy, encryption};
 use backoff::Backoff;
 use head::{MAX_UPLOAD, check_size, content_length, host, number};
 pub use running::Answer;
@@ -51,6 +53,8 @@ pub struct Service {
     domains: Domains,
     store: Store,
     s3: S3,
+    /// The keys of the KMS, to tell how many are kept.
+    keys: Option<Arc<Keys>>,
     host_id: Arc<str>,
     places: Places,
     backoff: Backoff,
@@ -68,6 +72,7 @@ impl Service {
         admin: Admin,
         domains: Domains,
         store: Store,
+        encryption: Encryption,
         region: String,
         limits: Limits,
         metrics: Arc<Metrics>,
@@ -77,7 +82,8 @@ impl Service {
             authenticator,
             admin,
             domains,
-            s3: S3::new(store.clone(), region),
+            keys: encryption.keys.clone(),
+            s3: S3::new(store.clone(), encryption, region),
             store,
             host_id: format!("{:016x}", rand::random::<u64>()).into(),
             places: Places::new(limits.requests),
@@ -204,6 +210,8 @@ impl Service {
         let told = &mut trail.decision;
         let authorized = authorize::authorize(caller.caller.clone(), &target, &facts, told)?;
         s3::supported::check(&head.headers, &target)?;
+        encryption::asked::only_in_headers(head.uri.query().unwrap_or_default())?;
+        let encryption = encryption::asked::take(&mut head.headers, target.operation, peer.tls)?;
         match target.operation.support() {
             Support::Later(sentence) => Err(Refusal::not_implemented(sentence)),
             Support::Unset(unset) => self.s3.unset(unset, &authorized).await,
@@ -221,7 +229,9 @@ impl Service {
                 }
                 let resource = head.uri.path().to_owned();
                 let policy = deletes_policy(&authorized, &caller);
-                let answer = self.wire(head, body, length, authorized, now, &resource, ids).await?;
+                let answer = self
+                    .wire(head, body, length, authorized, encryption, now, &resource, ids)
+                    .await?;
                 if let (Some(iam), Some(policy)) = (self.authenticator.iam(), policy)
                     && answer.status().is_success()
                 {
@@ -323,8 +333,9 @@ impl Service {
         let facts = self.facts(&head, peer, &caller, now, &buckets);
         let told = &mut trail.decision;
         let authorized = authorize::authorize(caller.caller.clone(), &object, &facts, told)?;
-        let headers = std::mem::replace(&mut head.headers, form_headers);
+        let mut headers = std::mem::replace(&mut head.headers, form_headers);
         s3::supported::check(&headers, &object)?;
+        let encryption = encryption::asked::take(&mut headers, object.operation, peer.tls)?;
         self.admin.admit(&object, &head, length).await?;
         let form = form.within(*lengths.start()..=(*lengths.end()).min(MAX_UPLOAD))?;
         let body = DecodedBody::of_form(form, self.limits.patience());
@@ -333,7 +344,7 @@ impl Service {
         head.method = Method::PUT;
         head.uri = bare_uri(&object.path, "")?;
         head.headers = headers;
-        let put = self.wire(head, body, None, authorized, now, &resource, ids).await?;
+        let put = self.wire(head, body, None, authorized, encryption, now, &resource, ids).await?;
         Ok(if put.status().is_success() { success.answer(put, &object, &location) } else { put })
     }
 
@@ -400,6 +411,9 @@ impl Service {
             return Err(Refusal::access_denied());
         }
         let health = self.store.health().await;
+        if let Some(keys) = &self.keys {
+            self.metrics.kms().keeps(keys.kept());
+        }
         let text = self.metrics.text(&health).map_err(|_never_on_a_string| {
             Refusal::new("InternalError", 500, "The metrics can't be written.")
         })?;

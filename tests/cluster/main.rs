@@ -9,4 +9,6 @@ mod faults;
 mod certificate;
 mod roll;
 mod rest;
+mod vault;
+mod kms;
 mod uninstall;

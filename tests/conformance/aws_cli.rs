@@ -210,7 +210,7 @@ async fn the_api_answers_as_documented() {
         "AES256",
     ]);
     assert!(
-        message.contains("NotImplemented") && message.contains("Encryption at rest"),
+        message.contains("NotImplemented") && message.contains("KMS is not configured"),
         "{message}"
     );
     let deleted = aws.json(&[

@@ -428,7 +428,6 @@ def case_what_is_not_built_is_refused_and_changes_nothing(bucket):
     for more in (
         {"ServerSideEncryption": "AES256"},
         {"ServerSideEncryption": "aws:kms"},
-        {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"k" * 32},
         {"Tagging": "a=b"},
         {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": datetime(2037, 1, 1)},
         {"GrantRead": 'id="1"'},

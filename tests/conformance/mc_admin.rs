@@ -3,8 +3,8 @@
 use std::fs;
 use std::process::{Command, Output};
 
-use coffer_tests::clients;
 use coffer_tests::server::{ACCESS_KEY, SECRET_KEY, Server};
+use coffer_tests::{clients, identity, static_kms};
 use tempfile::TempDir;
 
 /// What a step has to come to.
@@ -27,7 +27,11 @@ struct Mc {
 
 impl Mc {
     async fn start() -> Self {
-        let mc = Self { server: Server::start().await, folder: TempDir::new().expect("a folder") };
+        Self::on(Server::start().await)
+    }
+
+    fn on(server: Server) -> Self {
+        let mc = Self { server, folder: TempDir::new().expect("a folder") };
         let trusted = mc.folder.path().join("config/certs/CAs");
         fs::create_dir_all(&trusted).expect("a folder");
         fs::copy(mc.server.ca(), trusted.join("coffer.crt")).expect("a file");
@@ -235,6 +239,44 @@ async fn a_tenant_is_managed_by_mc_admin() {
         assert!(!archive.windows(secret.len()).any(|part| part == secret.as_bytes()), "{secret}");
     }
     mc.server.assert_discreet();
+}
+
+#[tokio::test]
+async fn keys_of_the_kms_are_told_by_mc_admin() {
+    let folder = TempDir::new().expect("a folder");
+    identity::write(folder.path());
+    let kms = static_kms::write(folder.path());
+    let settings: Vec<(&str, &str)> =
+        kms.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mc = Mc::on(Server::start_in(folder, &settings).await);
+    mc.write("file", "hello");
+    mc.write("one.json", READ_PHOTOS);
+    mc.steps(&[
+        ("admin kms key list root", Well(&["photos", "archive"])),
+        ("admin kms key status root", Well(&["photos", "success"])),
+        ("admin kms key status root archive", Well(&["archive", "success"])),
+        ("admin kms key status root none", Well(&["the KMS has no key `none`"])),
+        ("admin kms key create root photos", Badly("already")),
+        // Keys of this provider come by its Secret.
+        ("admin kms key create root new", Badly("can't create keys")),
+        ("mb root/photos", Well(&[])),
+        ("encrypt set sse-kms archive root/photos", Well(&[])),
+        ("encrypt info root/photos", Well(&["archive"])),
+        ("cp file root/photos/file", Well(&[])),
+        ("stat root/photos/file", Well(&["archive"])),
+        ("encrypt set sse-s3 root/photos", Well(&[])),
+        ("encrypt clear root/photos", Well(&[])),
+        ("cat root/photos/file", Well(&["hello"])),
+        ("admin user add root alice alice-secret", Well(&[])),
+        ("admin policy create root photos one.json", Well(&[])),
+        ("admin policy attach root photos --user alice", Well(&[])),
+    ]);
+    mc.alias("alice", "alice", "alice-secret");
+    mc.steps(&[
+        ("admin kms key list alice", Badly("Access Denied")),
+        ("admin kms key status alice", Badly("Access Denied")),
+        ("admin kms key create alice other", Badly("Access Denied")),
+    ]);
 }
 
 #[tokio::test]

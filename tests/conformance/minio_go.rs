@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use coffer_tests::clients;
-use coffer_tests::server::{ACCESS_KEY, SECRET_KEY, Server};
+use coffer_tests::server::{ACCESS_KEY, SECRET_KEY};
 use serde_json::Value;
 
 /// The status of each test that the list names. Each group of it has a reason.
@@ -31,7 +31,7 @@ fn expected() -> BTreeMap<String, String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_but_the_listed_ones_pass() {
-    let server = Server::start().await;
+    let server = crate::encryption::server().await;
     let endpoint = server.endpoint();
     let output = Command::new(clients::go("minio-go-functional"))
         .current_dir(server.folder())

@@ -17,6 +17,7 @@ mod trace;
 mod kill;
 mod open;
 mod writers;
+mod encrypted;
 mod failing_disk;
 mod disk_full;
 mod second_process;

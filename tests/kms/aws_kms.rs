@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::https::Https;
 use crate::suite::{self, Creation, context, name};
 
-struct Moto {
+pub(crate) struct Moto {
     folder: TempDir,
     port: u16,
     process: Child,
@@ -22,7 +22,7 @@ struct Moto {
 }
 
 impl Moto {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = TempDir::new().unwrap();
         identity::write(folder.path());
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -51,10 +51,24 @@ impl Moto {
     }
 
     /// After so many calls, credentials count.
-    async fn enforce(&self, after: &str) {
+    pub(crate) async fn enforce(&self, after: &str) {
         let answer =
             self.https.call(Method::POST, "/moto-api/reset-auth", "", after).await.unwrap();
         assert_eq!(answer.0, StatusCode::OK);
+    }
+
+    /// What a server is told to use it.
+    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
+        let path = |name: &str| self.folder.path().join(name).display().to_string();
+        vec![
+            ("COFFER_KMS_PROVIDER", "aws-kms".to_owned()),
+            ("COFFER_KMS_AWS_REGION", "eu-west-1".to_owned()),
+            ("COFFER_KMS_AWS_ENDPOINT", format!("https://localhost:{}", self.port)),
+            ("COFFER_KMS_CA", path("ca.crt")),
+            ("COFFER_KMS_CREDENTIALS", path("root")),
+            ("COFFER_KMS_DEFAULT_KEY", "photos".to_owned()),
+            ("COFFER_AUTO_ENCRYPT", "true".to_owned()),
+        ]
     }
 
     fn provider(&self) -> AwsKms {

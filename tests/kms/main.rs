@@ -1,4 +1,5 @@
-//! The providers of external keys, each beside a real service: one suite that all of them pass, and what is peculiar to each.
+//! The providers of external keys, each beside a real service: one suite that all of them pass, what is peculiar to each, and the
+//! whole server beside them.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,3 +16,5 @@ mod static_keys;
 mod vault;
 mod vault_tests;
 mod aws_kms;
+mod gate;
+mod real_server;

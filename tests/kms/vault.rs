@@ -136,6 +136,15 @@ disable_mlock = true
         made["auth"]["client_token"].as_str().unwrap().to_owned()
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The certificate by which it is known.
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.crt")
+    }
+
     pub(crate) fn stop(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();

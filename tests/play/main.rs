@@ -8,3 +8,4 @@ mod change;
 mod end;
 mod check;
 mod documents;
+mod kms;

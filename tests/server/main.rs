@@ -34,6 +34,8 @@ mod copies;
 mod versions_of_http;
 mod limits;
 mod people;
+mod encryption;
+mod kms_api;
 mod bucket_policies;
 mod rows;
 mod logs;

@@ -14,6 +14,7 @@ pub mod identity;
 pub mod server;
 pub mod client;
 pub mod stored;
+pub mod static_kms;
 pub mod clients;
 pub mod minio;
 pub mod cluster;

@@ -74,6 +74,12 @@ impl Server {
         server
     }
 
+    /// Changes a setting, from the next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.retain(|(known, _)| known != name);
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts the process, which must not run, on the same data and address.
     ///
     /// # Panics

@@ -41,6 +41,8 @@ pub struct Manifests {
     pub tenants: BTreeMap<Key, Tenant>,
     /// The Secrets, which Tenants may name.
     pub secrets: BTreeMap<Key, SecretData>,
+    /// The `ConfigMap`s, likewise.
+    pub config_maps: BTreeMap<Key, SecretData>,
     /// Everything that isn't valid.
     pub problems: Vec<Problem>,
     /// Objects of other kinds: theirs is another program.
@@ -204,7 +206,7 @@ fn read_object(
     }
     // A kustomization, for one, has no name: what is another program's is not judged.
     let is_ours = api_version.split('/').next() == Some(GROUP);
-    if !is_ours && (api_version, kind) != ("v1", "Secret") {
+    if !is_ours && !matches!((api_version, kind), ("v1", "Secret" | "ConfigMap")) {
         manifests.skipped.push(if key.name.is_empty() { kind.to_owned() } else { object });
         return;
     }
@@ -226,9 +228,15 @@ fn read_object(
             }
             Err(texts) => problem(texts),
         },
-        ("v1", "Secret") => match secret(value) {
+        ("v1", "Secret") => match data(value, "data", "stringData") {
             Ok(data) => {
                 manifests.secrets.insert(key, data);
+            }
+            Err(text) => problem(vec![text]),
+        },
+        ("v1", "ConfigMap") => match data(value, "binaryData", "data") {
+            Ok(data) => {
+                manifests.config_maps.insert(key, data);
             }
             Err(text) => problem(vec![text]),
         },
@@ -238,10 +246,10 @@ fn read_object(
     }
 }
 
-/// The data of a Secret, its `stringData` over its `data`.
-fn secret(value: &Value) -> Result<SecretData, String> {
+/// The data of a Secret or `ConfigMap`: what is base64, and over it what is text.
+fn data(value: &Value, encoded: &str, plain: &str) -> Result<SecretData, String> {
     let mut data = SecretData::new();
-    for field in ["data", "stringData"] {
+    for field in [encoded, plain] {
         for (key, text) in value.get(field).and_then(Value::as_object).into_iter().flatten() {
             let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
             if key.is_empty() || key.starts_with('.') || !key.bytes().all(fine) {
@@ -251,10 +259,10 @@ fn secret(value: &Value) -> Result<SecretData, String> {
             }
             let text =
                 text.as_str().ok_or_else(|| format!("{field}.{key}: not a string; quote it"))?;
-            let bytes = if field == "data" {
+            let bytes = if field == encoded {
                 let decoded = base64::engine::general_purpose::STANDARD.decode(text);
                 decoded.map_err(|_cause| {
-                    format!("data.{key}: not base64; encode it, or use stringData")
+                    format!("{encoded}.{key}: not base64; encode it, or use {plain}")
                 })?
             } else {
                 text.as_bytes().to_vec()

@@ -23,9 +23,11 @@ use super::{Options, PlayError};
 use crate::authority::CA_CERTIFICATES;
 use crate::causes::with_causes;
 use crate::control::{self, Target};
+use crate::kms_probe::{Prober, Seen, Subject};
 use crate::settings::Settings;
 use crate::tenant::build::{Objects, build};
 use crate::tenant::dereference::{Found, Material, SecretData, material};
+use crate::tenant::kms::{Login, Provider};
 use crate::tenant::validate::{ValidTenant, validate};
 
 /// How often certificates and folders are looked at while nothing changes.
@@ -55,6 +57,7 @@ pub(super) enum Wish {
 pub(super) struct Wished {
     pub(super) tenant: Tenant,
     pub(super) secrets: Arc<BTreeMap<Key, SecretData>>,
+    pub(super) config_maps: Arc<BTreeMap<Key, SecretData>>,
     pub(super) env_file: Option<PathBuf>,
     pub(super) listen: SocketAddr,
 }
@@ -83,6 +86,8 @@ pub(super) async fn tend(
         shown: None,
         env_file: None,
         told: None,
+        kms: Prober::default(),
+        kms_seen: None,
         started: None,
         next_start: None,
         pause: BACKOFF.0,
@@ -132,6 +137,10 @@ enum TendError {
     },
     #[error("the workload has no container")]
     Workload,
+    #[error(
+        "spec.kms.vault.auth.kubernetes: there is no ServiceAccount outside a cluster; for `play`, log in by appRole or token"
+    )]
+    NoServiceAccount,
     #[error("`{0}` is taken by another program; stop that one or use --listen")]
     Port(SocketAddr),
     #[error("the server can't be started")]
@@ -150,6 +159,9 @@ struct Tender {
     shown: Option<String>,
     env_file: Option<PathBuf>,
     told: Option<String>,
+    kms: Prober,
+    /// What was last said of the KMS.
+    kms_seen: Option<Seen>,
     started: Option<Instant>,
     next_start: Option<Instant>,
     pause: Duration,
@@ -160,6 +172,11 @@ impl Tender {
     async fn step(&mut self, wished: &Wished) -> Result<Proven, TendError> {
         let settings = settings(wished.listen);
         let tenant = validate(&wished.tenant, &settings)?;
+        if let Some(Provider::Vault(_, Login::Kubernetes(_))) =
+            tenant.kms.as_ref().map(|kms| &kms.provider)
+        {
+            return Err(TendError::NoServiceAccount);
+        }
         let material = self.material(&tenant, wished)?;
         let objects = build(&tenant, &material);
         for what in &material.made {
@@ -193,6 +210,7 @@ impl Tender {
         if self.published.is_some() {
             self.move_environment(wished)?;
             self.told = None;
+            self.try_kms(&tenant, &material, wished).await;
             return Ok(Proven::Yes);
         }
         self.prove(&tenant, &material, wished).await
@@ -204,23 +222,41 @@ impl Tender {
             let path = self.folders.secret(name);
             pod::read_volume(&path).map_err(|cause| TendError::Write { path, cause })
         };
+        // As in a cluster: what the manifests hold, else what was there before.
+        let brought = |name: &str| {
+            let key = Key { namespace: tenant.namespace.clone(), name: name.to_owned() };
+            wished.secrets.get(&key).cloned().map_or_else(|| read(name), |data| Ok(Some(data)))
+        };
         let root = match &tenant.root_secret {
-            // As in a cluster: what the manifests hold, else what was there before.
-            Some(name) => {
-                let key = Key { namespace: tenant.namespace.clone(), name: name.clone() };
-                wished
-                    .secrets
-                    .get(&key)
-                    .cloned()
-                    .map_or_else(|| read(name), |data| Ok(Some(data)))?
-            }
+            Some(name) => brought(name)?,
             None => read(&names.root())?,
+        };
+        let provider = tenant.kms.as_ref().map(|kms| &kms.provider);
+        let kms = match provider.and_then(Provider::secret) {
+            Some(secret) => brought(secret.name)?,
+            None => None,
+        };
+        let kms_ca = match provider.and_then(Provider::ca) {
+            Some((_, reference)) => {
+                let name = reference.name.clone();
+                let path = self.folders.config_map(&name);
+                let key = Key { namespace: tenant.namespace.clone(), name };
+                match wished.config_maps.get(&key) {
+                    Some(data) => Some(data.clone()),
+                    None => {
+                        pod::read_volume(&path).map_err(|cause| TendError::Write { path, cause })?
+                    }
+                }
+            }
+            None => None,
         };
         let found = Found {
             authority: read(&names.authority())?,
             tls: read(&names.tls())?,
             root,
             iam: read(&names.iam())?,
+            kms,
+            kms_ca,
         };
         #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
         let now = Timestamp::now();
@@ -252,11 +288,22 @@ impl Tender {
                 Mode::Private,
             )?;
         }
-        if let Some(name) = &tenant.root_secret {
-            let key = Key { namespace: tenant.namespace.clone(), name: name.clone() };
-            if let Some(data) = wished.secrets.get(&key) {
-                write(self.folders.secret(name), data, Mode::Private)?;
-            }
+        let at = |name: &str| Key { namespace: tenant.namespace.clone(), name: name.to_owned() };
+        if let Some(name) = &tenant.root_secret
+            && let Some(data) = wished.secrets.get(&at(name))
+        {
+            write(self.folders.secret(name), data, Mode::Private)?;
+        }
+        let provider = tenant.kms.as_ref().map(|kms| &kms.provider);
+        if let Some(secret) = provider.and_then(Provider::secret)
+            && let Some(data) = wished.secrets.get(&at(secret.name))
+        {
+            write(self.folders.secret(secret.name), data, Mode::Private)?;
+        }
+        if let Some((_, reference)) = provider.and_then(Provider::ca)
+            && let Some(data) = wished.config_maps.get(&at(&reference.name))
+        {
+            write(self.folders.config_map(&reference.name), data, Mode::Public)?;
         }
         let texts = objects.ca.data.iter().flatten();
         let bytes =
@@ -298,14 +345,7 @@ impl Tender {
         material: &Material,
         wished: &Wished,
     ) -> Result<Proven, TendError> {
-        let address = reachable(wished.listen);
-        let target = Target {
-            address,
-            host: address.ip().to_string(),
-            port: address.port(),
-            roots: material.authority.roots().to_owned(),
-            region: tenant.region.clone(),
-        };
+        let target = target(tenant, material, wished);
         #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
         let now = Timestamp::now();
         if let Err(cause) = control::list_buckets(&target, &material.root, now).await {
@@ -315,7 +355,7 @@ impl Tender {
             return Ok(Proven::NotYet);
         }
         let environment = Environment {
-            endpoint: format!("https://{address}"),
+            endpoint: format!("https://{}", target.address),
             ca: self.folders.config_map(&tenant.names().ca()).join(CA_CERTIFICATES),
             root: material.root.clone(),
             region: tenant.region.clone(),
@@ -347,6 +387,27 @@ impl Tender {
         ));
         self.shown = Some(shell);
         Ok(Proven::Yes)
+    }
+
+    /// Has the server try its KMS, and says what came of it where that is new.
+    async fn try_kms(&mut self, tenant: &ValidTenant, material: &Material, wished: &Wished) {
+        let Some(kms) = &tenant.kms else { return };
+        let target = target(tenant, material, wished);
+        let about = format!("{:?} {:?}", self.started, kms.default_key);
+        let subject = Subject { about, target, root: material.root.clone() };
+        #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
+        let now = Timestamp::now();
+        let (seen, _) = self.kms.look(&tenant.uid, kms, subject, now).await;
+        if let Some(seen) = seen
+            && self.kms_seen.as_ref() != Some(&seen)
+        {
+            if seen.is_good() {
+                self.progress.say(&self.key.to_string(), &format!("KMS: {}", seen.message));
+            } else {
+                self.progress.problem(&format!("{}: KMS: {}", self.key, seen.message));
+            }
+            self.kms_seen = Some(seen);
+        }
     }
 
     /// Writes the environment to where it is wished, which changes with the number of Tenants.
@@ -483,6 +544,17 @@ fn settings(listen: SocketAddr) -> Settings {
         cluster_domain: "cluster.local".to_owned(),
         drain: Duration::from_secs(5),
         extra_names,
+    }
+}
+
+fn target(tenant: &ValidTenant, material: &Material, wished: &Wished) -> Target {
+    let address = reachable(wished.listen);
+    Target {
+        address,
+        host: address.ip().to_string(),
+        port: address.port(),
+        roots: material.authority.roots().to_owned(),
+        region: tenant.region.clone(),
     }
 }
 

@@ -54,6 +54,10 @@ impl Failure {
             Self::Material(MaterialError::RootInvalid { .. } | MaterialError::IamKey { .. }) => {
                 (State::Stalled, Reason::ReferenceInvalid)
             }
+            Self::Material(MaterialError::Kms(cause)) if cause.is_missing() => {
+                (State::Stalled, Reason::ReferenceNotFound)
+            }
+            Self::Material(MaterialError::Kms(_)) => (State::Stalled, Reason::ReferenceInvalid),
             Self::Material(MaterialError::Authority { .. }) => {
                 (State::Stalled, Reason::AuthorityInvalid)
             }

@@ -34,6 +34,7 @@ pub(super) async fn reconcile(tenant: &Tenant, context: &Context) -> Result<Acti
     if tenant.metadata.deletion_timestamp.is_some() {
         // What is owned goes with it; there is nothing outside the API to clean up.
         context.memory.forget(&uid);
+        context.kms.forget(&uid);
         context.health.metrics.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
         return Ok(Action::await_change());
     }
@@ -54,7 +55,8 @@ pub(super) async fn reconcile(tenant: &Tenant, context: &Context) -> Result<Acti
             context.health.metrics.failed(KIND, outcome.reason.as_str());
             let mut status = tenant.status.clone().unwrap_or_default();
             status.observed_generation = tenant.metadata.generation;
-            status.conditions = Some(conditions(tenant, &outcome));
+            status.conditions =
+                Some(status::with_kms_as_it_was(tenant, conditions(tenant, &outcome)));
             write_status(tenant, status, &outcome, context).await?;
             let pause = context.memory.backoff(&uid, rand::random());
             Ok(match (outcome.state, outcome.reason) {
@@ -128,7 +130,14 @@ async fn steps(
         status::overlay(&mut conditions, tenant.status.as_ref(), &failure, now());
         pause = pause.max(context.memory.backoff(&valid.uid, rand::random())).max(context.poll);
     }
-    let status = status::status(
+    let kms = prove::kms(&valid, &material, &applied, context).await;
+    if let Some((seen, again)) = &kms {
+        let old = tenant.status.as_ref().and_then(|status| status.conditions.as_deref());
+        let old = old.unwrap_or_default();
+        conditions.push(status::kms_reachable(old, seen, generation, now()));
+        pause = pause.min(*again);
+    }
+    let mut status = status::status(
         &valid,
         &material,
         &context.settings,
@@ -136,6 +145,7 @@ async fn steps(
         conditions,
         generation,
     );
+    status.kms = kms.and_then(|(seen, _)| Some(status::kms(valid.kms.as_ref()?, &seen)));
     let pause = pause.min(until_renewal(&valid, &material));
     Ok((status, outcome, pause))
 }

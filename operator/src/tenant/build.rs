@@ -1,6 +1,7 @@
 //! From a valid Tenant and its material to objects, as values. Pure: no client, no clock, no randomness.
 
 pub mod workload;
+pub mod kms;
 pub mod service;
 pub mod certificate;
 pub mod claim;

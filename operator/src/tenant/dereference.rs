@@ -12,6 +12,7 @@ use crate::authority::{
 };
 use crate::iam_key::{IamKey, IamKeyError};
 use crate::root_credentials::{RootCredentials, RootCredentialsError};
+use crate::tenant::kms::{self, KmsReferenceError};
 use crate::tenant::validate::ValidTenant;
 
 /// The data of a Secret.
@@ -29,6 +30,10 @@ pub struct Found {
     pub root: Option<SecretData>,
     /// The key that identities and policies are sealed by.
     pub iam: Option<SecretData>,
+    /// Keys of the KMS, or credentials for it.
+    pub kms: Option<SecretData>,
+    /// The `ConfigMap` of certificates by which the KMS is known.
+    pub kms_ca: Option<SecretData>,
 }
 
 /// What the objects are built of.
@@ -74,6 +79,9 @@ pub enum MaterialError {
         /// What is wrong with it.
         cause: IamKeyError,
     },
+    /// What the KMS needs can't be used.
+    #[error(transparent)]
+    Kms(#[from] KmsReferenceError),
     /// The authority's Secret can't be used.
     #[error(
         "Secret `{name}`: {cause}; restore it, or delete it for a new authority, whose root clients must then load"
@@ -97,6 +105,9 @@ pub fn material(
     rng: &mut impl rand::CryptoRng,
 ) -> Result<Material, MaterialError> {
     let mut made = Vec::new();
+    if let Some(kms) = &tenant.kms {
+        kms::check(kms, found.kms.as_ref(), found.kms_ca.as_ref())?;
+    }
     let root = root_credentials(tenant, found, &mut made, rng)?;
     let iam = iam_key(tenant, found, &mut made, rng)?;
     let refused = |cause| MaterialError::Authority { name: tenant.names().authority(), cause };

@@ -1,16 +1,19 @@
 //! What the cluster shows becomes conditions. Pure: time is an argument.
 
+use coffer_crds::Tenant;
 use coffer_crds::condition::{ConditionType, Reason};
-use coffer_crds::tenant::{CertificateStatus, TenantStatus};
+use coffer_crds::tenant::{CertificateStatus, KmsStatus, TenantStatus};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 
+use crate::kms_probe::Seen;
 use crate::settings::Settings;
 use crate::tenant::build::workload::SERVER_CONTAINER;
 use crate::tenant::dereference::Material;
+use crate::tenant::kms::ValidKms;
 use crate::tenant::validate::ValidTenant;
 
 /// On the pod, by the StatefulSet: the revision of its template.
@@ -210,6 +213,51 @@ pub fn conditions(
     .collect()
 }
 
+/// Whether the KMS works. While nobody can try it, nothing is known.
+pub fn kms_reachable(
+    old: &[Condition],
+    seen: &Seen,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Condition {
+    let kind = ConditionType::KmsReachable.as_str();
+    let status = match seen.reason {
+        Reason::KmsAnswering => "True",
+        Reason::KmsUntried => "Unknown",
+        _ => "False",
+    };
+    let before = old.iter().find(|condition| condition.type_ == kind);
+    let since = before
+        .filter(|before| before.status == status)
+        .map(|before| before.last_transition_time.clone());
+    Condition {
+        type_: kind.to_owned(),
+        status: status.to_owned(),
+        reason: seen.reason.as_str().to_owned(),
+        message: seen.message.chars().take(LONGEST_MESSAGE).collect(),
+        observed_generation: generation,
+        last_transition_time: since.unwrap_or(Time(now)),
+    }
+}
+
+/// Adds what was last known of the KMS, where a reconciliation stopped before it was tried.
+pub fn with_kms_as_it_was(tenant: &Tenant, mut conditions: Vec<Condition>) -> Vec<Condition> {
+    let old = tenant.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let is_it = |condition: &&Condition| condition.type_ == ConditionType::KmsReachable.as_str();
+    let kms = old.into_iter().flatten().find(is_it).filter(|_| tenant.spec.kms.is_some());
+    conditions.extend(kms.cloned());
+    conditions
+}
+
+/// What is said of the KMS.
+pub fn kms(kms: &ValidKms, seen: &Seen) -> KmsStatus {
+    KmsStatus {
+        provider: Some(kms.provider.name().to_owned()),
+        reachable: (seen.reason != Reason::KmsUntried).then(|| seen.is_good()),
+        note: kms.provider.note(),
+    }
+}
+
 /// Puts one more failure over conditions that may otherwise be ready.
 pub fn overlay(
     conditions: &mut [Condition],
@@ -271,6 +319,7 @@ pub fn status(
         }),
         root_credentials_secret: Some(tenant.root_secret_name()),
         ca_config_map: Some(tenant.names().ca()),
+        kms: None,
     }
 }
 

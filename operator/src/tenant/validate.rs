@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use crate::authority::SubjectName;
 use crate::settings::Settings;
 use crate::tenant::ObjectNames;
+use crate::tenant::kms::ValidKms;
 
 /// A Tenant whose every field has a meaning. Only [`validate`] makes one.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct ValidTenant {
     pub subject_names: BTreeSet<SubjectName>,
     /// How long a server certificate lives.
     pub certificate_life: Duration,
+    /// Where the external keys are, if anywhere.
+    pub kms: Option<ValidKms>,
     /// The oldest TLS version.
     pub min_version: MinVersion,
     /// Domains of buckets' own names.
@@ -159,6 +162,7 @@ pub fn validate(tenant: &Tenant, settings: &Settings) -> Result<ValidTenant, Inv
         size: Quantity(embedded.size.clone()),
         storage_class: embedded.storage_class_name.clone(),
         certificate_life,
+        kms: spec.kms.as_ref().map(ValidKms::parse).transpose()?,
         min_version: tls.min_version,
         domains: spec.domains.clone().unwrap_or_default(),
         service_type: exposure.service_type,

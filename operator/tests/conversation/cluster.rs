@@ -8,6 +8,7 @@ use base64::Engine as _;
 use coffer_operator::apply;
 use coffer_operator::event::Events;
 use coffer_operator::health::Health;
+use coffer_operator::kms_probe::Prober;
 use coffer_operator::reconcile::{Context, Memory};
 use coffer_operator::settings::Settings;
 use coffer_operator::watch::Stores;
@@ -264,6 +265,7 @@ fn context(client: &Client, objects: &BTreeMap<String, Value>, settings: Setting
             pods: store(objects, "pods"),
         },
         memory: Memory::default(),
+        kms: Prober::default(),
         applied: apply::Memory::default(),
         events: Events::new(client, "test"),
         health: Arc::new(Health::default()),

@@ -185,6 +185,40 @@ async fn the_key_of_identities_follows_the_deletion_policy() {
 }
 
 #[tokio::test]
+async fn what_a_kms_names_must_be_there() {
+    let cluster = Cluster::start();
+    let mut with_kms = tenant();
+    with_kms["spec"]["kms"] =
+        json!({"static": {"secretRef": {"name": "keys"}}, "defaultKey": "photos"});
+    run(&cluster, &with_kms).await;
+    let missing = ("True".to_owned(), "ReferenceNotFound".to_owned());
+    assert_eq!(cluster.condition("Stalled"), missing);
+    assert!(cluster.object("statefulsets/photos").is_none(), "no pod waits for a Secret");
+    // 32 letters in base64, in base64.
+    let key = "UVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRT0=";
+    for (name, data, kind, reason) in [
+        ("another key", json!({"archive": key}), "Stalled", "ReferenceInvalid"),
+        ("no key", json!({"photos": "YQ=="}), "Stalled", "ReferenceInvalid"),
+        ("a key", json!({"photos": key}), "Reconciling", "Starting"),
+    ] {
+        cluster.put("secrets/keys", json!({"data": data}));
+        run(&cluster, &with_kms).await;
+        assert_eq!(cluster.condition(kind), ("True".to_owned(), reason.to_owned()), "{name}");
+    }
+    let (status, reason) = cluster.condition("KmsReachable");
+    assert_eq!((status.as_str(), reason.as_str()), ("Unknown", "KmsUntried"));
+    let written = cluster.object("secrets/keys").unwrap();
+    assert!(written["metadata"].get("ownerReferences").is_none(), "it isn't ours");
+    let workload = cluster.object("statefulsets/photos").unwrap();
+    let environment = &workload["spec"]["template"]["spec"]["containers"][0]["env"];
+    let is_there = |name: &str, value: &str| {
+        environment.as_array().unwrap().contains(&json!({"name": name, "value": value}))
+    };
+    assert!(is_there("COFFER_KMS_PROVIDER", "static"), "{environment}");
+    assert!(is_there("COFFER_KMS_DEFAULT_KEY", "photos"), "{environment}");
+}
+
+#[tokio::test]
 async fn a_volume_that_cannot_grow_holds_up_nothing_else() {
     let cluster = Cluster::start();
     run(&cluster, &tenant()).await;

@@ -115,7 +115,7 @@
 //! | `s3:x-amz-metadata-directive` | the header of this name: COPY or REPLACE |
 //! | `s3:x-amz-object-ownership` | the header of this name |
 //! | `s3:x-amz-server-side-encryption` | the header of this name: AES256 or aws:kms |
-//! | `s3:x-amz-server-side-encryption-aws-kms-key-id` | the KMS key that the request names |
+//! | `s3:x-amz-server-side-encryption-aws-kms-key-id` | the name of the KMS key that the request names, without what an ARN has before it |
 //! | `s3:x-amz-server-side-encryption-customer-algorithm` | the header of this name: AES256 |
 //! | `s3:x-amz-storage-class` | the header of this name |
 //! | `s3:x-amz-tagging-directive` | the header of this name: COPY or REPLACE |

@@ -106,13 +106,19 @@ impl Call {
                 }
             }
             Permission::OwnOr(action) => Ok(if self.may(action) { Reach::All } else { Reach::Own }),
-            Permission::Everyone => Ok(Reach::Own),
+            // Which key, only the handler knows.
+            Permission::Everyone | Permission::OnKey => Ok(Reach::Own),
         }
     }
 
     /// Whether the caller's policies allow this.
     pub(super) fn may(&self, action: Action) -> bool {
         self.decided(action, &self.context) == Outcome::Allow
+    }
+
+    /// Whether the caller's policies allow this on one thing.
+    pub(super) fn may_on(&self, action: Action, resource: Resource<'_>) -> bool {
+        authorize::decide(&self.caller, action, resource, &self.context).outcome == Outcome::Allow
     }
 
     /// What the caller's policies say, in a context that knows more.

@@ -19,6 +19,7 @@ use super::Caller;
 use crate::iam::entity::BucketPolicy;
 use crate::operation::Operation;
 use crate::route::Target;
+use crate::s3::encryption::asked::bare_name;
 
 /// What the steps before know of a request.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +54,6 @@ const HEADERS: &[(&str, Key)] = &[
     ("x-amz-metadata-directive", Key::S3XAmzMetadataDirective),
     ("x-amz-object-ownership", Key::S3XAmzObjectOwnership),
     ("x-amz-server-side-encryption", Key::S3XAmzServerSideEncryption),
-    ("x-amz-server-side-encryption-aws-kms-key-id", Key::S3XAmzServerSideEncryptionAwsKmsKeyId),
     (
         "x-amz-server-side-encryption-customer-algorithm",
         Key::S3XAmzServerSideEncryptionCustomerAlgorithm,
@@ -106,6 +106,10 @@ pub(super) fn context(caller: &Caller, target: &Target, facts: &Facts<'_>) -> Co
         if let Some(value) = header(name) {
             context.set(*key, value);
         }
+    }
+    // By its name alone: it can be written in several ways, and a policy names it in one.
+    if let Some(key) = header("x-amz-server-side-encryption-aws-kms-key-id") {
+        context.set(Key::S3XAmzServerSideEncryptionAwsKmsKeyId, bare_name(&key).to_owned());
     }
     if let Some(source) = copy_source(&head.headers) {
         context.set(Key::S3XAmzCopySource, source);

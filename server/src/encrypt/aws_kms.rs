@@ -53,11 +53,16 @@ impl AwsKms {
         if region.is_empty() || !region.chars().all(is_region) {
             return Err(KmsError::Settings(format!("`{region}` is no region")));
         }
-        let address = endpoint.unwrap_or_else(|| format!("https://kms.{region}.amazonaws.com"));
+        let address = endpoint.unwrap_or_else(|| Self::address(&region));
         let endpoint = Endpoint::new(&address, ca, limits)?;
         let kms = Self { endpoint, region, credentials };
         kms.credentials()?;
         Ok(kms)
+    }
+
+    /// Where the service of a region is.
+    pub(super) fn address(region: &str) -> String {
+        format!("https://kms.{region}.amazonaws.com")
     }
 
     fn credentials(&self) -> Result<Credentials, KmsError> {

@@ -10,6 +10,10 @@ use crate::answer::Refusal;
 
 /// What every path of the admin API begins with.
 pub const PREFIX: &str = "/minio/admin/";
+/// What every path of the KMS API begins with.
+pub const KMS_PREFIX: &str = "/minio/kms/";
+/// The version of the KMS API that this server speaks.
+const KMS_VERSION: &str = "v1/";
 /// The version that this server speaks, as the path names it.
 const VERSION: &str = "v3/";
 
@@ -39,6 +43,8 @@ pub enum Permission {
     OwnOr(Action),
     /// Nothing: the answer is about the caller itself.
     Everyone,
+    /// The operation's own action on the key that the request names, or on the default one: decided by the handler.
+    OnKey,
 }
 
 /// An operation of the admin API.
@@ -78,6 +84,14 @@ pub enum Operation {
     SetBucketQuota,
     GetBucketQuota,
     Explain,
+    RotateKey,
+    KeyRotation,
+    KmsStatus,
+    KmsVersion,
+    KmsApis,
+    CreateKmsKey,
+    ListKmsKeys,
+    KmsKeyStatus,
 }
 
 const fn any(action: Action) -> Permission {
@@ -95,7 +109,7 @@ const fn row(
 }
 
 use Operation as O;
-use Permission::{Everyone, OwnOr, OwnUnlessDenied};
+use Permission::{Everyone, OnKey, OwnOr, OwnUnlessDenied};
 
 /// All routes.
 #[rustfmt::skip]
@@ -133,7 +147,39 @@ pub static ROWS: &[Row] = &[
     row(Method::PUT, "set-bucket-quota", &["bucket"], O::SetBucketQuota, any(Action::AdminSetBucketQuota)),
     row(Method::GET, "get-bucket-quota", &["bucket"], O::GetBucketQuota, any(Action::AdminGetBucketQuota)),
     row(Method::GET, "explain", &["action"], O::Explain, any(Action::AdminExplainDecision)),
+    row(Method::POST, "key-rotation", &["to"], O::RotateKey, any(Action::AdminKMSCreateKey)),
+    row(Method::GET, "key-rotation", &[], O::KeyRotation, any(Action::AdminKMSKeyStatus)),
 ];
+
+/// The routes of the KMS API. Their paths begin with `kms/`, so that logs and metrics tell them from the others.
+#[rustfmt::skip]
+pub static KMS_ROWS: &[Row] = &[
+    row(Method::GET, "kms/status", &[], O::KmsStatus, any(Action::KmsStatus)),
+    row(Method::GET, "kms/version", &[], O::KmsVersion, any(Action::KmsVersion)),
+    row(Method::GET, "kms/apis", &[], O::KmsApis, any(Action::KmsAPI)),
+    row(Method::POST, "kms/key/create", &["key-id"], O::CreateKmsKey, OnKey),
+    row(Method::GET, "kms/key/list", &[], O::ListKmsKeys, any(Action::KmsListKeys)),
+    row(Method::GET, "kms/key/status", &[], O::KmsKeyStatus, OnKey),
+];
+
+/// The calls of the KMS API, as it tells them.
+pub const KMS_CALLS: [(&str, &str); 6] = [
+    ("GET", "/v1/status"),
+    ("GET", "/v1/version"),
+    ("GET", "/v1/apis"),
+    ("POST", "/v1/key/create"),
+    ("GET", "/v1/key/list"),
+    ("GET", "/v1/key/status"),
+];
+
+/// Finds the route of a request for `rest`, the path behind [`KMS_PREFIX`].
+///
+/// # Errors
+/// As [`find`].
+pub(super) fn find_kms(method: &Method, rest: &str, query: &str) -> Result<&'static Row, Refusal> {
+    let path = rest.strip_prefix(KMS_VERSION).map(|path| format!("kms/{path}"));
+    find_in(KMS_ROWS, method, path.as_deref(), query)
+}
 
 /// Finds the route of a request for `rest`, the path behind [`PREFIX`].
 ///
@@ -141,15 +187,24 @@ pub static ROWS: &[Row] = &[
 /// `XMinioAdminVersionMismatch` for what no row names, by which clients know that they speak another version;
 /// `MethodNotAllowed`.
 pub(super) fn find(method: &Method, rest: &str, query: &str) -> Result<&'static Row, Refusal> {
+    find_in(ROWS, method, rest.strip_prefix(VERSION), query)
+}
+
+fn find_in(
+    rows: &'static [Row],
+    method: &Method,
+    path: Option<&str>,
+    query: &str,
+) -> Result<&'static Row, Refusal> {
     let given: Vec<_> = parameters(query).map(|(name, _)| name).collect();
-    let path = rest.strip_prefix(VERSION).map(|path| path.strip_suffix('/').unwrap_or(path));
+    let path = path.map(|path| path.strip_suffix('/').unwrap_or(path));
     let fits = |row: &&Row| {
         Some(row.path) == path && row.query.iter().all(|name| given.iter().any(|one| one == name))
     };
-    if let Some(row) = ROWS.iter().filter(fits).find(|row| row.method == *method) {
+    if let Some(row) = rows.iter().filter(fits).find(|row| row.method == *method) {
         return Ok(row);
     }
-    Err(if ROWS.iter().any(|row| fits(&row)) {
+    Err(if rows.iter().any(|row| fits(&row)) {
         Refusal::method_not_allowed()
     } else {
         Refusal::new(

@@ -2,12 +2,17 @@
 
 use std::ops::Range;
 
+use coffer_sse::part_key::SealingKey;
 use coffer_store::{BucketName, Object, ObjectKey, StoreError};
 use http::HeaderMap;
 use s3s::{S3Error, S3Response, S3Result, dto, s3_error};
 
 use super::checksum::{self, Algorithm};
 use super::conditions::Outcome;
+use super::encryption::choose::{For, Sealing, for_write};
+use super::encryption::read::{Access, Failed, Uploading, Wants, for_part};
+use super::encryption::record::Record;
+use super::encryption::{To, tell};
 use super::receive::{Received, receive_copy};
 use super::{Context, Handlers, date, fault, get, multipart, put};
 use crate::authorize::Resource;
@@ -32,7 +37,12 @@ pub(super) async fn object(
         Some(_) => return Err(s3_error!(InvalidArgument, "Unknown metadata directive.")),
     };
     let (source_bucket, source_key) = source(&context, &input.copy_source)?;
-    let changes = replace || context.stored.storage_class.is_some();
+    let asked = &context.encryption;
+    // By copying an object onto itself its key is changed, or taken away.
+    let changes = replace
+        || context.stored.storage_class.is_some()
+        || asked.is_explicit()
+        || asked.source.is_some();
     if !changes && (&source_bucket, &source_key) == (bucket, key) {
         return Err(s3_error!(
             InvalidRequest,
@@ -40,7 +50,8 @@ pub(super) async fn object(
              metadata, storage class, website redirect location or encryption attributes."
         ));
     }
-    handlers.store.bucket(bucket).await.map_err(fault::s3)?;
+    let found = handlers.store.bucket(bucket).await.map_err(fault::s3)?;
+    let sealing = for_write(handlers, &context, &found, For::Object).await?;
     let algorithm =
         input.checksum_algorithm.as_ref().and_then(|name| checksum::named(name.as_str()));
     let choose = |object: &Object| {
@@ -53,11 +64,21 @@ pub(super) async fn object(
         let kept = object.attributes().checksum.as_ref().map(|checksum| checksum.algorithm);
         Ok((0..object.size(), algorithm.or(kept).unwrap_or(put::DEFAULT_CHECKSUM)))
     };
+    let mut record = None;
+    // A key for each try: of one that failed frames may lie about.
+    let seal = || -> S3Result<_> {
+        let tenant = &handlers.encryption.tenant;
+        let whole = sealing.as_ref().map(|sealing| sealing.whole(tenant, bucket, key));
+        Ok(whole.transpose()?.map(|whole| {
+            record = Some(whole.record);
+            whole.key
+        }))
+    };
     let (original, received) =
-        read(handlers, &context, &source_bucket, &source_key, choose).await?;
-    let etag = hex::encode(received.md5);
+        read(handlers, &context, &source_bucket, &source_key, choose, seal).await?;
+    let etag = received.etag(sealing.as_ref().map(Sealing::mode));
     let checksum = received.full_object();
-    let attributes = if replace {
+    let mut attributes = if replace {
         put::attributes(&context.stored, etag.clone(), Some(checksum.clone()))
     } else {
         let mut attributes = original.attributes().clone();
@@ -67,6 +88,7 @@ pub(super) async fn object(
         attributes.checksum = Some(checksum.clone());
         attributes
     };
+    attributes.encryption = record.as_ref().map(Record::encode);
     let written = handlers
         .store
         .put_object(bucket, key, received.content, attributes, &precondition, context.now)
@@ -79,10 +101,14 @@ pub(super) async fn object(
         ..Default::default()
     };
     checksum::tell!(result, &checksum);
-    Ok(S3Response::new(dto::CopyObjectOutput {
+    let mut response = S3Response::new(dto::CopyObjectOutput {
         copy_object_result: Some(result),
         ..Default::default()
-    }))
+    });
+    if let Some(record) = &record {
+        tell(record, context.encryption.customer.as_ref(), To::Write, &mut response.headers);
+    }
+    Ok(response)
 }
 
 pub(super) async fn part(
@@ -95,6 +121,7 @@ pub(super) async fn part(
     let number = multipart::number(input.part_number)?;
     let upload = multipart::upload(handlers, &context, &input.upload_id).await?;
     let algorithm = multipart::algorithm(&upload);
+    let uploading = for_part(handlers, &context, context.bucket()?, &upload).await?;
     let range = input.copy_source_range.as_deref().map(copy_range).transpose()?;
     let choose = |object: &Object| {
         let bytes = match &range {
@@ -113,9 +140,18 @@ pub(super) async fn part(
         }
         Ok((bytes, algorithm))
     };
+    let mut record = None;
+    let seal = || -> S3Result<_> {
+        let part = uploading.as_ref().map(|uploading| uploading.part(number)).transpose()?;
+        Ok(part.map(|(key, bytes)| {
+            record = Some(bytes);
+            key
+        }))
+    };
     let (_original, received) =
-        read(handlers, &context, &source_bucket, &source_key, choose).await?;
-    let part = multipart::keep(handlers, &context, &upload, number, received).await?;
+        read(handlers, &context, &source_bucket, &source_key, choose, seal).await?;
+    let sealed = uploading.as_ref().map(Uploading::mode).zip(record);
+    let part = multipart::keep(handlers, &context, &upload, number, received, sealed).await?;
     let mut result = dto::CopyPartResult {
         e_tag: Some(dto::ETag::Strong(part.attributes.etag.clone())),
         last_modified: Some(date(part.modified)),
@@ -124,10 +160,14 @@ pub(super) async fn part(
     if let Some(checksum) = part.attributes.checksum {
         checksum::tell!(result, &checksum);
     }
-    Ok(S3Response::new(dto::UploadPartCopyOutput {
+    let mut response = S3Response::new(dto::UploadPartCopyOutput {
         copy_part_result: Some(result),
         ..Default::default()
-    }))
+    });
+    if let Some(uploading) = &uploading {
+        uploading.tell(&mut response.headers);
+    }
+    Ok(response)
 }
 
 /// The source, allowed to be read: the same value is authorized here and read after.
@@ -158,13 +198,14 @@ fn source(context: &Context, source: &dto::CopySource) -> S3Result<(BucketName, 
     Ok((bucket, key))
 }
 
-/// Reads what `choose` wants of the source and receives it as new content.
+/// Reads what `choose` wants of the source and receives it as new content, under the key that `seal` gives.
 async fn read(
     handlers: &Handlers,
     context: &Context,
     bucket: &BucketName,
     key: &ObjectKey,
     choose: impl Fn(&Object) -> S3Result<(Range<u64>, Algorithm)>,
+    mut seal: impl FnMut() -> S3Result<Option<SealingKey>>,
 ) -> S3Result<(Object, Received)> {
     let mut tries = 0;
     loop {
@@ -173,6 +214,8 @@ async fn read(
             .object(bucket, key)
             .await
             .map_err(|error| context.look_up_failed(bucket, &error))?;
+        let customer = context.encryption.source.as_ref();
+        let access = Access::new(context, bucket, &object, customer, Wants::Content)?;
         match context.conditions.source.copy(
             &object.attributes().etag,
             object.modified(),
@@ -185,15 +228,17 @@ async fn read(
         }
         let (bytes, algorithm) = choose(&object)?;
         let length = bytes.end.saturating_sub(bytes.start);
-        match handlers.store.read(&object, bytes).await {
+        match access.read(handlers, bytes).await {
             Ok(reader) => {
-                let received = receive_copy(&handlers.store, reader, length, algorithm)
+                let key = seal()?;
+                let received = receive_copy(&handlers.store, reader, length, algorithm, key)
                     .await
                     .map_err(S3Error::from)?;
                 return Ok((object, received));
             }
-            Err(StoreError::Gone) if tries < TRIES => tries += 1,
-            Err(error) => return Err(fault::s3(error)),
+            Err(Failed::Store(StoreError::Gone)) if tries < TRIES => tries += 1,
+            Err(Failed::Store(error)) => return Err(fault::s3(error)),
+            Err(Failed::Refused(refusal)) => return Err(refusal.into()),
         }
     }
 }

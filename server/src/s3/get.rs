@@ -9,6 +9,7 @@ use s3s::dto::{self, StreamingBlob};
 use s3s::{Body, S3Error, S3ErrorCode, S3Response, S3Result, s3_error};
 
 use super::conditions::Outcome;
+use super::encryption::read::{Access, Failed, Plain, Wants};
 use super::{Context, Handlers, attributes, checksum, date, fault, put};
 
 /// How often a read looks up an object that is replaced under it.
@@ -22,6 +23,8 @@ pub(super) async fn get(
 ) -> S3Result<S3Response<dto::GetObjectOutput>> {
     let (bucket, key) = context.object()?;
     only_null(input.version_id.as_deref())?;
+    let customer = context.encryption.customer.as_ref();
+    let mut encrypted = HeaderMap::new();
     let mut tries = 0;
     let (object, selection, body) = loop {
         let object = handlers
@@ -29,19 +32,25 @@ pub(super) async fn get(
             .object(bucket, key)
             .await
             .map_err(|error| context.look_up_failed(bucket, &error))?;
+        let access = Access::new(&context, bucket, &object, customer, Wants::Content)?;
         check(&context, &object)?;
         let selection = select(handlers, &object, input.range, input.part_number).await?;
-        match handlers.store.read(&object, selection.bytes.clone()).await {
-            Ok(reader) => break (object, selection, reader),
+        match access.read(handlers, selection.bytes.clone()).await {
+            Ok(reader) => {
+                access.tell(&mut encrypted);
+                break (object, selection, reader);
+            }
             // Replaced between the look-up and the read: what is there now is the answer.
-            Err(StoreError::Gone) if tries < TRIES => tries += 1,
-            Err(error) => return Err(fault::s3(error)),
+            Err(Failed::Store(StoreError::Gone)) if tries < TRIES => tries += 1,
+            Err(Failed::Store(error)) => return Err(fault::s3(error)),
+            Err(Failed::Refused(refusal)) => return Err(refusal.into()),
         }
     };
     let mut response = S3Response::new(dto::GetObjectOutput {
         body: Some(content(body).await?),
         ..Default::default()
     });
+    response.headers.extend(encrypted);
     describe(&object, &selection, input.checksum_mode.is_some(), &mut response.headers);
     let overrides = [
         (header::CONTENT_TYPE, input.response_content_type),
@@ -77,9 +86,15 @@ pub(super) async fn head(
         .object(bucket, key)
         .await
         .map_err(|error| context.look_up_failed(bucket, &error))?;
+    // A checksum tells of the content.
+    let wants = if input.checksum_mode.is_some() { Wants::Content } else { Wants::Description };
+    let customer = context.encryption.customer.as_ref();
+    let access = Access::new(&context, bucket, &object, customer, wants)?;
+    access.check_customer(handlers)?;
     check(&context, &object)?;
     let selection = select(handlers, &object, input.range, input.part_number).await?;
     let mut response = S3Response::new(dto::HeadObjectOutput::default());
+    access.tell(&mut response.headers);
     describe(&object, &selection, input.checksum_mode.is_some(), &mut response.headers);
     Ok(response)
 }
@@ -97,6 +112,9 @@ pub(super) async fn attributes(
         .object(bucket, key)
         .await
         .map_err(|error| context.look_up_failed(bucket, &error))?;
+    let customer = context.encryption.customer.as_ref();
+    let access = Access::new(&context, bucket, &object, customer, Wants::Content)?;
+    access.check_customer(handlers)?;
     check(&context, &object)?;
     // The wire library takes a list in one header for one name.
     let named: Vec<&str> = headers
@@ -332,7 +350,7 @@ fn describe(object: &Object, selection: &Selection, with_checksum: bool, headers
 }
 
 /// What is read, as the wire library sends it. A small object is one piece, sent without a stream around it.
-async fn content(mut reader: coffer_store::ContentReader) -> S3Result<StreamingBlob> {
+async fn content(mut reader: Plain) -> S3Result<StreamingBlob> {
     let first = reader.next().await.transpose().map_err(fault::s3)?;
     let Some(first) = first else { return Ok(StreamingBlob::from(Body::empty())) };
     let rest = reader.map_err(|error| {

@@ -1,5 +1,6 @@
 //! Uploads in parts: begun, filled, completed, aborted.
 
+use coffer_sse::mode::Mode;
 use coffer_store::{
     Checksum, ChecksumKind, Part, PartAttributes, StoreError, Upload, UploadAttributes, UploadId,
 };
@@ -9,6 +10,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::{S3Response, S3Result, dto, s3_error};
 
 use super::checksum::{self, Algorithm, Value};
+use super::encryption::choose::{For, for_write};
+use super::encryption::read::{Uploading, for_completion, for_part};
+use super::encryption::record::Record;
+use super::encryption::{To, tell};
 use super::receive::{Announced, Received, receive};
 use super::{Context, Handlers, fault, put};
 
@@ -60,17 +65,22 @@ pub(super) async fn create(
     let algorithm =
         input.checksum_algorithm.as_ref().and_then(|name| checksum::named(name.as_str()));
     let checksum = chosen(algorithm, input.checksum_type.as_ref().map(dto::ChecksumType::as_str))?;
-    let attributes = UploadAttributes {
-        object: put::attributes(&context.stored, String::new(), None),
-        checksum,
-        initiator: None,
-    };
+    let found = handlers.store.bucket(bucket).await.map_err(fault::s3)?;
+    let sealing = for_write(handlers, &context, &found, For::Upload).await?;
+    let id = UploadId::new(context.now);
+    let record = sealing
+        .as_ref()
+        .map(|sealing| sealing.upload(&handlers.encryption.tenant, bucket, key, id))
+        .transpose()?;
+    let mut object = put::attributes(&context.stored, String::new(), None);
+    object.encryption = record.as_ref().map(Record::encode);
+    let attributes = UploadAttributes { object, checksum, initiator: None };
     let upload = handlers
         .store
-        .create_upload(bucket, key, attributes, context.now)
+        .create_upload_as(id, bucket, key, attributes, context.now)
         .await
         .map_err(fault::s3)?;
-    Ok(S3Response::new(dto::CreateMultipartUploadOutput {
+    let mut response = S3Response::new(dto::CreateMultipartUploadOutput {
         bucket: Some(bucket.as_str().to_owned()),
         key: Some(key.as_str().to_owned()),
         upload_id: Some(upload.id.to_string()),
@@ -78,7 +88,11 @@ pub(super) async fn create(
             .map(|(algorithm, _)| dto::ChecksumAlgorithm::from_static(checksum::name(algorithm))),
         checksum_type: checksum.map(|(_, kind)| dto::ChecksumType::from_static(put::kind(kind))),
         ..Default::default()
-    }))
+    });
+    if let Some(record) = &record {
+        tell(record, context.encryption.customer.as_ref(), To::Write, &mut response.headers);
+    }
+    Ok(response)
 }
 
 /// Algorithm and type that an upload asks for. Source: AWS S3, "Checking object integrity", table of types.
@@ -147,8 +161,13 @@ pub(super) async fn put_part(
             checksum::name(sent).to_ascii_lowercase()
         ));
     }
-    let received = receive(&handlers.store, &announced, input.body, &context.trailers).await?;
-    let part = keep(handlers, &context, &upload, number, received).await?;
+    let uploading = for_part(handlers, &context, context.bucket()?, &upload).await?;
+    let part = uploading.as_ref().map(|uploading| uploading.part(number)).transpose()?;
+    let (sealing_key, record) = part.unzip();
+    let received =
+        receive(&handlers.store, &announced, input.body, &context.trailers, sealing_key).await?;
+    let sealed = uploading.as_ref().map(Uploading::mode).zip(record);
+    let part = keep(handlers, &context, &upload, number, received, sealed).await?;
     let mut response = S3Response::new(dto::UploadPartOutput {
         e_tag: Some(dto::ETag::Strong(part.attributes.etag)),
         ..Default::default()
@@ -158,22 +177,27 @@ pub(super) async fn put_part(
     {
         response.headers.insert(checksum::header(checksum.algorithm), value);
     }
+    if let Some(uploading) = &uploading {
+        uploading.tell(&mut response.headers);
+    }
     Ok(response)
 }
 
-/// Records received content as a part.
+/// Records received content as a part; `sealed` is the form of its encryption, and what the part keeps of it.
 pub(super) async fn keep(
     handlers: &Handlers,
     context: &Context,
     upload: &Upload,
     number: u16,
     received: Received,
+    sealed: Option<(Mode, Vec<u8>)>,
 ) -> S3Result<Part> {
     let (bucket, key) = context.object()?;
+    let (mode, encryption) = sealed.unzip();
     let attributes = PartAttributes {
-        etag: hex::encode(received.md5),
+        etag: received.etag(mode),
         checksum: Some(received.full_object()),
-        encryption: None,
+        encryption,
     };
     handlers
         .store
@@ -200,7 +224,6 @@ pub(super) async fn complete(
     }
     let upload = upload(handlers, &context, &input.upload_id).await?;
     let parts = named_parts(handlers, &context, &upload, &named).await?;
-    let numbers: Vec<u16> = parts.iter().map(|part| part.number).collect();
     let size = parts.iter().fold(0_u64, |sum, part| sum.saturating_add(part.size));
     if size > LARGEST {
         return Err(s3_error!(EntityTooLarge, "An object can have 5 TiB at most."));
@@ -215,12 +238,14 @@ pub(super) async fn complete(
     let etag = etag(&parts)?;
     let checksum = whole(&upload, &parts)?;
     check_given(headers, input.checksum_type.as_ref(), &checksum)?;
+    let record = for_completion(handlers, &context, bucket, &upload, &parts).await?;
     let mut attributes = upload.attributes.object.clone();
+    attributes.encryption = record.as_ref().map(Record::encode);
     attributes.etag.clone_from(&etag);
     attributes.checksum = Some(checksum.clone());
     handlers
         .store
-        .complete_upload(bucket, key, upload.id, &numbers, attributes, &precondition, context.now)
+        .complete_upload_of(bucket, key, upload.id, &parts, attributes, &precondition, context.now)
         .await
         .map_err(fault::s3)?;
     let host =
@@ -235,7 +260,11 @@ pub(super) async fn complete(
         ..Default::default()
     };
     checksum::tell!(output, &checksum);
-    Ok(S3Response::new(output))
+    let mut response = S3Response::new(output);
+    if let Some(record) = &record {
+        tell(record, context.encryption.customer.as_ref(), To::Read, &mut response.headers);
+    }
+    Ok(response)
 }
 
 /// The uploaded parts that a completion names, in its order, each with the ETag and checksum that it names.

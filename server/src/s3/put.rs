@@ -6,6 +6,9 @@ use s3s::{S3Response, S3Result, dto};
 
 use super::attributes::Stored;
 use super::checksum::{self, Algorithm};
+use super::encryption::choose::{For, Sealing, Whole, for_write};
+use super::encryption::record::Record;
+use super::encryption::{To, tell};
 use super::receive::{Announced, receive};
 use super::{Context, Handlers, fault};
 
@@ -21,12 +24,19 @@ pub(super) async fn put(
     let (bucket, key) = context.object()?;
     let precondition = context.conditions.own.write()?;
     // Before a byte is read: a bucket that isn't there stays so.
-    handlers.store.bucket(bucket).await.map_err(fault::s3)?;
+    let found = handlers.store.bucket(bucket).await.map_err(fault::s3)?;
+    let sealing = for_write(handlers, &context, &found, For::Object).await?;
+    let whole =
+        sealing.as_ref().map(|sealing| sealing.whole(&handlers.encryption.tenant, bucket, key));
+    let (sealing_key, record) =
+        whole.transpose()?.map(|Whole { key, record }| (key, record)).unzip();
     let announced = Announced::read(headers, DEFAULT_CHECKSUM)?;
-    let received = receive(&handlers.store, &announced, input.body, &context.trailers).await?;
-    let etag = hex::encode(received.md5);
+    let received =
+        receive(&handlers.store, &announced, input.body, &context.trailers, sealing_key).await?;
+    let etag = received.etag(sealing.as_ref().map(Sealing::mode));
     let checksum = received.full_object();
-    let attributes = attributes(&context.stored, etag.clone(), Some(checksum.clone()));
+    let mut attributes = attributes(&context.stored, etag.clone(), Some(checksum.clone()));
+    attributes.encryption = record.as_ref().map(Record::encode);
     handlers
         .store
         .put_object(bucket, key, received.content, attributes, &precondition, context.now)
@@ -37,6 +47,9 @@ pub(super) async fn put(
         ..Default::default()
     });
     set_checksum(&mut response.headers, &checksum);
+    if let Some(record) = &record {
+        tell(record, context.encryption.customer.as_ref(), To::Write, &mut response.headers);
+    }
     Ok(response)
 }
 

@@ -1,13 +1,18 @@
 //! Content on its way in: hashed beside the disk's writes, kept only when all that is said of it is true.
 
 use bytes::Bytes;
-use coffer_store::{Checksum, ChecksumKind, Content, Store};
+use coffer_sse::frame::{FrameError, Sealer};
+use coffer_sse::mode::Mode;
+use coffer_sse::part_key::SealingKey;
+use coffer_sse::range::stored_length;
+use coffer_store::{Checksum, ChecksumKind, Content, ContentWriter, Store};
 use futures_util::StreamExt;
 use http::{HeaderMap, header};
 use s3s::dto::StreamingBlob;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::checksum::{self, Algorithm, Hashed, Hashes, Wanted};
+use super::encryption::read::Plain;
 use super::fault;
 use crate::answer::Refusal;
 use crate::authenticate::{BodyError, Trailers};
@@ -29,6 +34,14 @@ pub(super) struct Received {
 }
 
 impl Received {
+    /// The entity tag: the MD5 of the bytes, but of what is under a key that clients have or name it tells nothing. Source: AWS S3, "Object".
+    pub(super) fn etag(&self, mode: Option<Mode>) -> String {
+        match mode {
+            None | Some(Mode::S3) => hex::encode(self.md5),
+            Some(Mode::Kms | Mode::Customer) => hex::encode(rand::random::<[u8; 16]>()),
+        }
+    }
+
     /// The checksum as an object's record has it.
     pub(super) fn full_object(&self) -> Checksum {
         Checksum {
@@ -82,14 +95,15 @@ impl Announced {
     }
 }
 
-/// Receives a request's content.
+/// Receives a request's content, and seals it if there is a key.
 pub(super) async fn receive(
     store: &Store,
     announced: &Announced,
     body: Option<StreamingBlob>,
     trailers: &Trailers,
+    key: Option<SealingKey>,
 ) -> Result<Received, Refusal> {
-    let mut writer = store.writer(announced.length);
+    let mut writer = Writer::new(store, announced.length, key);
     let mut hasher = Hasher::new(Hashes::new(&announced.algorithms()).with_md5(), announced.length);
     if let Some(mut body) = body {
         while let Some(piece) = body.next().await {
@@ -98,7 +112,7 @@ pub(super) async fn receive(
                 None => Refusal::new("IncompleteBody", 400, "The request's body ended early."),
             })?;
             hasher = hasher.update(&piece).await?;
-            writer.write(piece).await.map_err(|error| fault::refusal(&error))?;
+            writer.write(piece).await?;
         }
     }
     let Hashed { md5, checksums } = hasher.finish().await?;
@@ -110,30 +124,88 @@ pub(super) async fn receive(
     }
     announced.wanted.check(Hashed { md5: None, checksums }, trailers)?;
     // Durable only now: what isn't true is dropped with the writer.
-    let content = writer.finish().await.map_err(|error| fault::refusal(&error))?;
+    let content = writer.finish().await?;
     Ok(Received { content, md5, checksum: computed })
 }
 
 /// Receives content that the store itself has, for a copy.
 pub(super) async fn receive_copy(
     store: &Store,
-    mut reader: coffer_store::ContentReader,
+    mut reader: Plain,
     length: u64,
     algorithm: Algorithm,
+    key: Option<SealingKey>,
 ) -> Result<Received, Refusal> {
-    let mut writer = store.writer(Some(length));
+    let mut writer = Writer::new(store, Some(length), key);
     let mut hasher = Hasher::new(Hashes::new(&[algorithm]).with_md5(), Some(length));
     while let Some(piece) = reader.next().await {
         let piece = piece.map_err(|error| fault::refusal(&error))?;
         hasher = hasher.update(&piece).await?;
-        writer.write(piece).await.map_err(|error| fault::refusal(&error))?;
+        writer.write(piece).await?;
     }
     let Hashed { md5, checksums } = hasher.finish().await?;
     let (Some(md5), Some(checksum)) = (md5, checksums.into_iter().next()) else {
         return Err(no_digests());
     };
-    let content = writer.finish().await.map_err(|error| fault::refusal(&error))?;
+    let content = writer.finish().await?;
     Ok(Received { content, md5, checksum })
+}
+
+/// Where content goes: plain, or frame by frame under its key.
+struct Writer {
+    store: ContentWriter,
+    sealer: Option<Sealer>,
+    sealed: Vec<Bytes>,
+}
+
+impl Writer {
+    fn new(store: &Store, length: Option<u64>, key: Option<SealingKey>) -> Self {
+        let stored = match &key {
+            Some(_) => length.and_then(stored_length),
+            None => length,
+        };
+        Self { store: store.writer(stored), sealer: key.map(Sealer::new), sealed: Vec::new() }
+    }
+
+    async fn write(&mut self, piece: Bytes) -> Result<(), Refusal> {
+        let Some(sealer) = &mut self.sealer else {
+            return self.store.write(piece).await.map_err(|error| fault::refusal(&error));
+        };
+        sealer.push(piece, &mut self.sealed).map_err(not_sealed)?;
+        self.pass_on().await
+    }
+
+    async fn finish(mut self) -> Result<Content, Refusal> {
+        let sealed = match self.sealer.take() {
+            Some(sealer) => Some(sealer.finish(&mut self.sealed).map_err(not_sealed)?),
+            None => None,
+        };
+        self.pass_on().await?;
+        let content = self.store.finish().await.map_err(|error| fault::refusal(&error))?;
+        Ok(match sealed {
+            Some(plain) => content.standing_for(plain),
+            None => content,
+        })
+    }
+
+    async fn pass_on(&mut self) -> Result<(), Refusal> {
+        for frame in self.sealed.drain(..) {
+            self.store.write(frame).await.map_err(|error| fault::refusal(&error))?;
+        }
+        Ok(())
+    }
+}
+
+fn not_sealed(cause: FrameError) -> Refusal {
+    match cause {
+        FrameError::TooLong => {
+            Refusal::new("EntityTooLarge", 400, "What is encrypted can have 256 TiB at most.")
+        }
+        FrameError::Changed(_) | FrameError::CutOff | FrameError::Surplus | FrameError::Failed => {
+            tracing::error!(error = &cause as &dyn std::error::Error, "can't encrypt");
+            Refusal::new("InternalError", 500, "The content could not be encrypted.")
+        }
+    }
 }
 
 /// Digests, computed here or beside.

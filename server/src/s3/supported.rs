@@ -1,5 +1,5 @@
-//! Headers that ask for something this server doesn't do are refused, never ignored: a client that asked for encryption must not
-//! get a plain object.
+//! Headers that ask for something this server doesn't do are refused, never ignored: a client that asked for a lock must not get
+//! an object without. What they say of encryption is read by [`super::encryption`].
 
 use http::HeaderMap;
 
@@ -35,14 +35,6 @@ fn check_one(name: &str, value: &[u8], operation: Operation) -> Result<(), Refus
             "{what} (header {name}); the request changed nothing."
         )))
     };
-    let for_sse = name
-        .strip_prefix("x-amz-copy-source")
-        .unwrap_or(name)
-        .trim_start_matches("x-amz")
-        .trim_start_matches('-');
-    if for_sse.starts_with("server-side-encryption") {
-        return later("Encryption at rest isn't part of this version of Coffer");
-    }
     match name {
         "x-amz-tagging" if !value.is_empty() => {
             later("Tags can't be stored by this version of Coffer")
@@ -137,13 +129,6 @@ mod tests {
     #[test]
     fn what_is_not_done_is_refused() {
         for (name, value, code) in [
-            ("x-amz-server-side-encryption", "AES256", Some("NotImplemented")),
-            ("x-amz-server-side-encryption-customer-key", "k", Some("NotImplemented")),
-            (
-                "x-amz-copy-source-server-side-encryption-customer-algorithm",
-                "AES256",
-                Some("NotImplemented"),
-            ),
             ("x-amz-tagging", "a=b", Some("NotImplemented")),
             ("x-amz-tagging", "", None),
             ("x-amz-object-lock-mode", "GOVERNANCE", Some("NotImplemented")),

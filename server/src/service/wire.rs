@@ -13,6 +13,7 @@ use crate::authenticate::DecodedBody;
 use crate::authorize::Authorized;
 use crate::operation::Operation;
 use crate::s3;
+use crate::s3::encryption::asked::Asked;
 
 /// The largest body of an operation that takes a document: DeleteObjects with 1,000 keys of 1,024 bytes, each written in
 /// references, and CompleteMultipartUpload with 10,000 parts stay below it.
@@ -29,6 +30,7 @@ impl Service {
         body: DecodedBody,
         length: Option<u64>,
         authorized: Authorized,
+        encryption: Asked,
         now: Timestamp,
         resource: &str,
         ids: &Ids,
@@ -56,6 +58,7 @@ impl Service {
         request.extensions_mut().insert(s3::Context {
             authorized,
             conditions,
+            encryption,
             stored,
             trailers,
             now,
@@ -100,6 +103,7 @@ fn takes_document(operation: Operation) -> bool {
             | Operation::CompleteMultipartUpload
             | Operation::PutBucketAcl
             | Operation::PutObjectAcl
+            | Operation::PutBucketEncryption
     )
 }
 

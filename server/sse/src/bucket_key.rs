@@ -28,6 +28,12 @@ impl BucketKey {
         Self { name, client, plain: Arc::new(plain), sealed }
     }
 
+    /// Takes one that the KMS has opened again.
+    pub fn reopened(sealed: SealedBucketKey, plain: Arc<PlainKey>) -> Self {
+        let SealedBucketKey { name, sealed, client } = sealed;
+        Self { name, client, plain, sealed }
+    }
+
     /// What is kept of it.
     pub fn sealed(&self) -> SealedBucketKey {
         let Self { name, client, plain: _, sealed } = self;

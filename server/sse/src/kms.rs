@@ -73,7 +73,7 @@ pub enum KeyStatus {
 }
 
 /// What went wrong with the KMS. No text of the service is in it but what an operator may read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum KmsError {
     /// There is no such external key.
     #[error("the KMS has no key `{0}`; create it, or name another")]

@@ -25,6 +25,8 @@ pub struct Bucket {
     pub created: Timestamp,
     /// The region its maker named.
     pub region: String,
+    /// How its objects are encrypted unless their writers say; opaque here.
+    pub encryption: Option<Vec<u8>>,
     /// What tells it from any other bucket that had, or will have, its name.
     pub number: u64,
 }
@@ -67,7 +69,12 @@ impl Store {
             let last = self.get(key::LAST_BUCKET).await?;
             let id = u64::try_from(counter(last.as_deref())).unwrap_or(0).saturating_add(1);
             let id = BucketId(id);
-            let record = BucketRecord { id, created: to_micros(now), region: region.to_owned() };
+            let record = BucketRecord {
+                id,
+                created: to_micros(now),
+                region: region.to_owned(),
+                encryption: None,
+            };
             let mut batch = Batch::default();
             batch.require(Condition::Absent(at.clone()));
             batch.require_unchanged(key::LAST_BUCKET.to_vec(), last);
@@ -90,13 +97,37 @@ impl Store {
         Ok(into_bucket(name.clone(), record))
     }
 
+    /// Sets how a bucket's objects are encrypted unless their writers say. Those that are there stay as they are.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `OutOfSpace`, `Unavailable`, `Corrupt`.
+    pub async fn set_bucket_encryption(
+        &self,
+        name: &BucketName,
+        encryption: Option<Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        self.admit(0)?;
+        loop {
+            let (read, mut record) = self.bucket_record(name).await?;
+            record.encryption.clone_from(&encryption);
+            let at = key::bucket(name.as_str());
+            let mut batch = Batch::default();
+            batch.require(Condition::Is(at.clone(), read));
+            batch.put(Space::Records, at, record.encode());
+            match self.commit(batch).await? {
+                Committed::Done => return Ok(()),
+                Committed::Conflict => {}
+            }
+        }
+    }
+
     /// Deletes an empty bucket. Uploads in progress don't hinder it: they are aborted, as on AWS.
     ///
     /// # Errors
     /// `NoSuchBucket`, `BucketNotEmpty`, `Unavailable`.
     pub async fn delete_bucket(&self, name: &BucketName, now: Timestamp) -> Result<(), StoreError> {
         loop {
-            let (read, BucketRecord { id, created: _, region: _ }) =
+            let (read, BucketRecord { id, created: _, region: _, encryption: _ }) =
                 self.bucket_record(name).await?;
             let objects = key::objects(id);
             let end = successor(&objects);
@@ -196,8 +227,8 @@ impl Store {
 }
 
 fn into_bucket(name: BucketName, record: BucketRecord) -> Bucket {
-    let BucketRecord { id, created, region } = record;
-    Bucket { name, created, region, number: id.0 }
+    let BucketRecord { id, created, region, encryption } = record;
+    Bucket { name, created, region, encryption, number: id.0 }
 }
 
 fn corrupt_bucket(name: &BucketName, cause: DecodeError) -> StoreError {

@@ -90,7 +90,7 @@ impl ContentWriter {
                 })
             }
         };
-        Ok(Content { size, form })
+        Ok(Content { size, stored: size, form })
     }
 
     /// Begins the blob: this is too much for the index.
@@ -124,6 +124,7 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
 #[derive(Debug)]
 pub struct Content {
     size: u64,
+    stored: u64,
     form: Form,
 }
 
@@ -151,9 +152,20 @@ enum Owner {
 }
 
 impl Content {
-    /// Bytes.
+    /// Bytes, as everyone is told.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Bytes, as they lie here.
+    pub(crate) fn stored(&self) -> u64 {
+        self.stored
+    }
+
+    /// The same content, which stands for so many bytes: what is stored of an encrypted object is longer than what it says.
+    #[must_use]
+    pub fn standing_for(self, size: u64) -> Self {
+        Self { size, ..self }
     }
 
     pub(crate) fn place(&self, now: Timestamp) -> Place {
@@ -286,6 +298,45 @@ impl Store {
         }
     }
 
+    /// Opens stored bytes, as they lie here: of an object that was put in one piece with its only part 0, else of the parts at these
+    /// places in [`Store::parts`], one range after another.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub async fn read_stored(
+        &self,
+        object: &Object,
+        ranges: Vec<(usize, Range<u64>)>,
+    ) -> Result<ContentReader, StoreError> {
+        let places: Vec<(Place, u64)> = match object.record().place {
+            Place::Manifest(id) => {
+                let manifest = self.manifest(object, id).await?;
+                manifest.parts.into_iter().map(|part| (part.place, part.stored)).collect()
+            }
+            place @ (Place::Nowhere | Place::Inline(_) | Place::Blob(_)) => {
+                vec![(place, object.stored_size())]
+            }
+        };
+        let mut pieces = Vec::with_capacity(ranges.len());
+        for (index, range) in ranges {
+            let (place, size) = places.get(index).copied().unwrap_or((Place::Nowhere, 0));
+            if range.start > range.end || range.end > size {
+                return Err(StoreError::Range { start: range.start, end: range.end, size });
+            }
+            pieces.push((place, range));
+        }
+        if let [(place @ (Place::Inline(_) | Place::Blob(_)), range)] = pieces.as_slice()
+            && object.record().part_count.is_none()
+        {
+            let pins = pin(self, *place).into_iter().collect();
+            return match self.read_place(*place, range.clone()).await {
+                Ok(stream) => Ok(ContentReader { stream, _pins: pins }),
+                Err(cause) => Err(self.explain(object, cause).await),
+            };
+        }
+        self.read_pieces(object, pieces).await
+    }
+
     async fn read_parts(
         &self,
         object: &Object,
@@ -293,7 +344,14 @@ impl Store {
         range: Range<u64>,
     ) -> Result<ContentReader, StoreError> {
         let manifest = self.manifest(object, id).await?;
-        let pieces = pieces(&manifest.parts, &range);
+        self.read_pieces(object, pieces(&manifest.parts, &range)).await
+    }
+
+    async fn read_pieces(
+        &self,
+        object: &Object,
+        pieces: Vec<(Place, Range<u64>)>,
+    ) -> Result<ContentReader, StoreError> {
         let pins = pieces.iter().filter_map(|(place, _)| pin(self, *place)).collect();
         // Had it been replaced before the pins were set, some of its blobs might be gone already.
         if !self.is_current(object).await? {

@@ -201,7 +201,7 @@ impl Store {
         let outcome = if rows.len() < PAGE { Outcome::Done } else { Outcome::More };
         for (at, value) in rows {
             if !at.ends_with(&[0, 0]) {
-                let PartRecord { part: _, place } = PartRecord::decode(&value)
+                let PartRecord { part: _, stored: _, place } = PartRecord::decode(&value)
                     .map_err(|cause| corrupt("a part's record", cause))?;
                 discard(place, batch, time);
             }

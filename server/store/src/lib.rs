@@ -21,6 +21,7 @@ mod bucket;
 mod object;
 mod listing;
 mod multipart;
+mod reseal;
 mod content;
 mod iam;
 mod open;
@@ -48,6 +49,7 @@ pub use object::{
     Checksum, ChecksumAlgorithm, ChecksumKind, Deleted, EtagCondition, LegalHold, Object,
     ObjectAttributes, PartSummary, Precondition, Retention, RetentionMode,
 };
+pub use reseal::Exchange;
 
 /// How to open a store.
 #[derive(Clone, Debug)]

@@ -26,6 +26,23 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UploadId(pub(crate) [u8; 16]);
 
+impl UploadId {
+    /// A new one, for an upload that begins now.
+    pub fn new(now: Timestamp) -> Self {
+        Self(timed_id(now))
+    }
+
+    /// Its 16 bytes.
+    pub fn bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// The id of these bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
 /// The text is no id that this store gave out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("an upload's id has 32 hexadecimal digits in lower case")]
@@ -167,9 +184,23 @@ impl Store {
         attributes: UploadAttributes,
         now: Timestamp,
     ) -> Result<Upload, StoreError> {
+        self.create_upload_as(UploadId::new(now), bucket, key, attributes, now).await
+    }
+
+    /// The same under an id that its caller has made, and nobody else uses.
+    ///
+    /// # Errors
+    /// As [`Store::create_upload`].
+    pub async fn create_upload_as(
+        &self,
+        id: UploadId,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        attributes: UploadAttributes,
+        now: Timestamp,
+    ) -> Result<Upload, StoreError> {
         let bucket = self.bucket_id(bucket).await?;
         self.admit(0)?;
-        let id = UploadId(timed_id(now));
         let record = UploadRecord { initiated: to_micros(now), attributes };
         let mut batch = Batch::default();
         batch.require(Condition::Present(key::alive(bucket)));
@@ -218,10 +249,10 @@ impl Store {
             return Err(StoreError::PartNumber(number));
         }
         let bucket = self.bucket_id(bucket).await?;
-        self.admit(content.size())?;
+        self.admit(content.stored())?;
         let place = content.place(now);
         let part = Part { number, size: content.size(), modified: to_micros(now), attributes };
-        let record = PartRecord { part, place };
+        let record = PartRecord { part, stored: content.stored(), place };
         let value = Bytes::from(record.encode());
         let upload = key::upload(bucket, key, id);
         let at = key::part(id, number);
@@ -322,7 +353,41 @@ impl Store {
         precondition: &Precondition,
         now: Timestamp,
     ) -> Result<Object, StoreError> {
-        if parts.is_empty() || !parts.is_sorted_by(|a, b| a < b) {
+        let numbers = parts.iter().map(|number| (*number, None)).collect();
+        self.complete(bucket, key, id, numbers, attributes, precondition, now).await
+    }
+
+    /// The same of parts as they were listed: one that was put again since is none of them.
+    ///
+    /// # Errors
+    /// As [`Store::complete_upload`].
+    #[expect(clippy::too_many_arguments, reason = "the call names all that one commit depends on")]
+    pub async fn complete_upload_of(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        id: UploadId,
+        parts: &[Part],
+        attributes: ObjectAttributes,
+        precondition: &Precondition,
+        now: Timestamp,
+    ) -> Result<Object, StoreError> {
+        let parts = parts.iter().map(|part| (part.number, Some(part))).collect();
+        self.complete(bucket, key, id, parts, attributes, precondition, now).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the call names all that one commit depends on")]
+    async fn complete(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        id: UploadId,
+        parts: Vec<(u16, Option<&Part>)>,
+        attributes: ObjectAttributes,
+        precondition: &Precondition,
+        now: Timestamp,
+    ) -> Result<Object, StoreError> {
+        if parts.is_empty() || !parts.is_sorted_by(|(a, _), (b, _)| a < b) {
             return Err(StoreError::InvalidPartOrder);
         }
         let bucket = self.bucket_id(bucket).await?;
@@ -334,11 +399,12 @@ impl Store {
             }
             // Read before the parts: a part that is put later changes it.
             let generation = self.get(&generation_key(id)).await?;
-            let manifest = Manifest { parts: self.named_parts(id, parts).await? };
+            let manifest = Manifest { parts: self.named_parts(id, &parts).await? };
             let manifest_id = content_id(now);
             let record = ObjectRecord {
                 version: Version::Null,
-                size: manifest.parts.iter().map(|part| part.part.size).fold(0, u64::saturating_add),
+                size: sum(&manifest, |part| part.part.size),
+                stored: sum(&manifest, |part| part.stored),
                 modified: to_micros(now),
                 place: Place::Manifest(manifest_id),
                 part_count: Some(u16::try_from(manifest.parts.len()).unwrap_or(u16::MAX)),
@@ -351,7 +417,7 @@ impl Store {
             batch.require_unchanged(generation_key(id), generation);
             batch.put(Space::Contents, key::manifest(manifest_id), manifest.encode());
             // The parts that are named leave the upload before its rest is thrown away.
-            for number in parts {
+            for (number, _) in &parts {
                 batch.delete(Space::Records, key::part(id, *number));
             }
             batch.delete(Space::Records, upload.clone());
@@ -391,14 +457,19 @@ impl Store {
     async fn named_parts(
         &self,
         id: UploadId,
-        numbers: &[u16],
+        numbers: &[(u16, Option<&Part>)],
     ) -> Result<Vec<PartRecord>, StoreError> {
         let mut put = self.part_records(id, 0, usize::from(MAX_PART)).await?.into_iter();
         let mut named = Vec::with_capacity(numbers.len());
-        for number in numbers {
+        for (number, listed) in numbers {
             // Both are in rising order.
             match put.find(|record| record.part.number >= *number) {
-                Some(record) if record.part.number == *number => named.push(record),
+                Some(record)
+                    if record.part.number == *number
+                        && listed.is_none_or(|listed| *listed == record.part) =>
+                {
+                    named.push(record);
+                }
                 Some(_) | None => return Err(StoreError::InvalidPart(*number)),
             }
         }
@@ -448,6 +519,10 @@ fn scan(table: &[u8], query: &UploadQuery) -> Scan {
         start: start.max(first),
         limit: listing::one_more(*limit),
     }
+}
+
+fn sum(manifest: &Manifest, of: impl Fn(&PartRecord) -> u64) -> u64 {
+    manifest.parts.iter().map(of).fold(0, u64::saturating_add)
 }
 
 /// Changes with every part that is put, so that a completion notices a part it didn't read.

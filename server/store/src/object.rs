@@ -115,6 +115,8 @@ pub struct PartSummary {
     pub number: u16,
     /// Bytes.
     pub size: u64,
+    /// Bytes as they lie in the store.
+    pub stored: u64,
     /// The part's entity tag without quotes.
     pub etag: String,
     /// The part's checksum.
@@ -228,6 +230,11 @@ impl Object {
         self.found.record.size
     }
 
+    /// Its size as it lies in the store: of an encrypted object it is another.
+    pub fn stored_size(&self) -> u64 {
+        self.found.record.stored
+    }
+
     /// When it was written, to the microsecond.
     pub fn modified(&self) -> Timestamp {
         self.found.record.modified
@@ -268,10 +275,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<Object, StoreError> {
         let bucket = self.bucket_id(bucket).await?;
-        self.admit(content.size())?;
+        self.admit(content.stored())?;
         let record = ObjectRecord {
             version: Version::Null,
             size: content.size(),
+            stored: content.stored(),
             modified: to_micros(now),
             place: content.place(now),
             part_count: None,
@@ -435,7 +443,7 @@ impl Store {
     }
 
     /// The current object's record, as read and as understood.
-    async fn current(
+    pub(crate) async fn current(
         &self,
         at: &[u8],
         key: &ObjectKey,

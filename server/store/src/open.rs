@@ -14,14 +14,17 @@ use tokio::{
 };
 
 use crate::{
-    Inner, OpenError, Settings, Store,
+    Inner, OpenError, Settings, Store, StoreError,
     blobs::{
         Pins,
         files::{FileBlobs, sync_folder},
     },
     garbage,
-    index::embedded::{EmbeddedIndex, Sizes},
-    record::FORMAT,
+    index::{
+        Batch, Condition, Space,
+        embedded::{EmbeddedIndex, Sizes},
+    },
+    record::{FORMAT, key},
 };
 
 const MIN_JOURNAL: u64 = 64 << 20;
@@ -41,6 +44,30 @@ impl Store {
         let store = Self { inner: Arc::new(inner) };
         garbage::start(&store);
         Ok(store)
+    }
+
+    /// What tells this store from every other: 32 hexadecimal digits, made at random when they are asked for the first time and kept in
+    /// the index, so that a restored copy has them too.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn identity(&self) -> Result<String, StoreError> {
+        loop {
+            if let Some(read) = self.get(key::IDENTITY).await? {
+                return match str::from_utf8(&read) {
+                    Ok(id) if id.len() == 32 => Ok(id.to_owned()),
+                    Ok(_) | Err(_) => {
+                        Err(StoreError::Corrupt { what: "the store's id".to_owned(), cause: None })
+                    }
+                };
+            }
+            let id = format!("{:032x}", rand::random::<u128>());
+            let mut batch = Batch::default();
+            batch.require(Condition::Absent(key::IDENTITY.to_vec()));
+            batch.put(Space::Records, key::IDENTITY.to_vec(), id.into_bytes());
+            // Read again either way: another may have been first.
+            self.commit(batch).await?;
+        }
     }
 
     /// Closes the store once every clone of it, writer and reader is dropped: afterwards the folder is free.

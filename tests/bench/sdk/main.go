@@ -16,7 +16,10 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-type options struct{ coffer, minio, wrkScript, fill, mode, clients, out string }
+type options struct {
+	coffer, minio, wrkScript, fill, mode, clients, out string
+	encrypted                                          bool
+}
 
 // One operation with one client on both servers.
 type row struct {
@@ -52,16 +55,21 @@ func main() {
 	flag.StringVar(&o.fill, "fill", "", "coffer-store's example `fill`; empty: no start on a million objects")
 	flag.StringVar(&o.mode, "mode", "full", "full or quick")
 	flag.StringVar(&o.clients, "clients", "minio-go,wrk,curl", "which clients run")
+	flag.BoolVar(&o.encrypted, "encrypted", false, "both encrypt at rest; a Coffer of before doesn't")
 	flag.StringVar(&o.out, "out", "", "where the report goes")
 	flag.Parse()
 	data := filepath.Join(o.out, "data")
 	must(os.RemoveAll(data))
 	identity := filepath.Join(data, "identity")
 	writeIdentity(identity)
-	ours := &server{name: "Coffer", folder: filepath.Join(data, "coffer"), command: coffer(o.coffer, identity)}
-	other := &server{name: "MinIO", folder: filepath.Join(data, "minio"), command: theirs(o.minio, identity)}
+	rest := plain
+	if o.encrypted {
+		rest = encrypted
+	}
+	ours := &server{name: "Coffer", folder: filepath.Join(data, "coffer"), command: coffer(o.coffer, identity, rest)}
+	other := &server{name: "MinIO", folder: filepath.Join(data, "minio"), command: theirs(o.minio, identity, rest)}
 	if filepath.Base(o.minio) == "coffer-server" {
-		other = &server{name: "before", folder: filepath.Join(data, "before"), command: coffer(o.minio, identity)}
+		other = &server{name: "before", folder: filepath.Join(data, "before"), command: coffer(o.minio, identity, plain)}
 	}
 	servers := []*server{ours, other}
 	r := report{Mode: o.mode, Servers: map[string]figures{}}

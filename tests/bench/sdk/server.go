@@ -116,20 +116,42 @@ func (s *server) memory(line string) float64 {
 	return kib / 1024
 }
 
-func coffer(program, identity string) func(string, string) *exec.Cmd {
+// Whether content is encrypted at rest, though no request asks for it.
+type atRest int
+
+const (
+	plain atRest = iota
+	encrypted
+)
+
+// 32 bytes in base64.
+const externalKey = "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="
+
+func coffer(program, identity string, rest atRest) func(string, string) *exec.Cmd {
 	return func(folder, address string) *exec.Cmd {
 		_, port, _ := net.SplitHostPort(address)
-		return exec.Command(program, "--listen", "127.0.0.1:"+port, "--data", folder, "--tls", identity,
+		command := exec.Command(program, "--listen", "127.0.0.1:"+port, "--data", folder, "--tls", identity,
 			"--root-credentials", identity, "--drain-seconds", "0")
+		if rest == encrypted {
+			keys := filepath.Join(identity, "kms")
+			must(os.MkdirAll(keys, 0o700))
+			must(os.WriteFile(filepath.Join(keys, "bench"), []byte(externalKey), 0o600))
+			command.Env = append(os.Environ(), "COFFER_KMS_PROVIDER=static", "COFFER_KMS_STATIC="+keys,
+				"COFFER_KMS_DEFAULT_KEY=bench", "COFFER_AUTO_ENCRYPT=true")
+		}
+		return command
 	}
 }
 
-func theirs(program, identity string) func(string, string) *exec.Cmd {
+func theirs(program, identity string, rest atRest) func(string, string) *exec.Cmd {
 	return func(folder, address string) *exec.Cmd {
 		_, port, _ := net.SplitHostPort(address)
 		command := exec.Command(program, "server", "--address", "127.0.0.1:"+port, "--certs-dir", identity, "--quiet", folder)
 		command.Env = append(os.Environ(), "MINIO_ROOT_USER="+accessKey, "MINIO_ROOT_PASSWORD="+secretKey,
 			"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CALLHOME_ENABLE=off")
+		if rest == encrypted {
+			command.Env = append(command.Env, "MINIO_KMS_SECRET_KEY=bench:"+externalKey, "MINIO_KMS_AUTO_ENCRYPTION=on")
+		}
 		return command
 	}
 }

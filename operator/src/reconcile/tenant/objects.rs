@@ -1,8 +1,9 @@
 //! Reads what a Tenant has, and makes the cluster hold what was built.
 
 use coffer_crds::Tenant;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
@@ -16,7 +17,8 @@ use crate::apply::{Applier, ApplyError, Done, difference};
 use crate::event::Weight;
 use crate::ownership::{self, Mark};
 use crate::tenant::build::Objects;
-use crate::tenant::dereference::Found;
+use crate::tenant::dereference::{Found, SecretData};
+use crate::tenant::kms::Provider;
 use crate::tenant::status;
 use crate::tenant::validate::{Invalid, ValidTenant};
 use crate::watch;
@@ -57,6 +59,8 @@ pub(super) struct Secrets {
     tls: Option<Secret>,
     root: Option<Secret>,
     iam: Option<Secret>,
+    kms: Option<Secret>,
+    kms_ca: Option<ConfigMap>,
 }
 
 impl Secrets {
@@ -69,6 +73,8 @@ impl Secrets {
             tls: data(&self.tls),
             root: data(&self.root),
             iam: data(&self.iam),
+            kms: data(&self.kms),
+            kms_ca: self.kms_ca.as_ref().map(bytes),
         }
     }
 }
@@ -85,11 +91,26 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
             api.get_opt(&name).await.map_err(failed)
         }
     };
-    let (authority, tls, root, iam) = tokio::try_join!(
+    let provider = tenant.kms.as_ref().map(|kms| &kms.provider);
+    let kms = async {
+        match provider.and_then(Provider::secret) {
+            Some(secret) => read(secret.name.to_owned()).await,
+            None => Ok(None),
+        }
+    };
+    let kms_ca = async {
+        match provider.and_then(Provider::ca) {
+            Some((_, reference)) => config_map(tenant, &reference.name, context).await,
+            None => Ok(None),
+        }
+    };
+    let (authority, tls, root, iam, kms, kms_ca) = tokio::try_join!(
         read(names.authority()),
         read(names.tls()),
         read(tenant.root_secret_name()),
-        read(names.iam())
+        read(names.iam()),
+        kms,
+        kms_ca
     )?;
     for secret in [authority.as_ref(), tls.as_ref()].into_iter().flatten() {
         ownership::check("Secret", &secret.metadata, tenant, Mark::Owner)?;
@@ -100,7 +121,24 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
     if let Some(secret) = &iam {
         ownership::check("Secret", &secret.metadata, tenant, Mark::Label)?;
     }
-    Ok(Secrets { authority, tls, root, iam })
+    Ok(Secrets { authority, tls, root, iam, kms, kms_ca })
+}
+
+async fn config_map(
+    tenant: &ValidTenant,
+    name: &str,
+    context: &Context,
+) -> Result<Option<ConfigMap>, Failure> {
+    let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &tenant.namespace);
+    let failed =
+        |cause| Failure::Api { what: format!("ConfigMap `{name}`"), cause: Box::new(cause) };
+    api.get_opt(name).await.map_err(failed)
+}
+
+fn bytes(config_map: &ConfigMap) -> SecretData {
+    let texts = config_map.data.iter().flatten();
+    let texts = texts.map(|(key, text)| (key.clone(), ByteString(text.clone().into_bytes())));
+    texts.chain(config_map.binary_data.clone().into_iter().flatten()).collect()
 }
 
 /// Applies all objects in their order: what the pod needs comes before it.
@@ -126,6 +164,7 @@ pub(super) async fn apply(
         disruption_budget,
         workload,
     } = built;
+    let kms_versions = [version(found.kms.as_ref()), version(found.kms_ca.as_ref())];
     let (stores, names) = (&context.stores, tenant.names());
     let at = &tenant.namespace;
     let applier = Applier { client: &context.client, tenant, memory: &context.applied };
@@ -178,12 +217,15 @@ pub(super) async fn apply(
     let live = watch::find(&stores.disruption_budgets, at, &names.main());
     wrote(applier.apply(disruption_budget, live, Mark::Owner).await?.1);
 
-    let secrets = format!(
+    let mut secrets = format!(
         "{}.{}.{}",
         tls.resource_version().unwrap_or_default(),
         root_version.unwrap_or_default(),
         iam.resource_version().unwrap_or_default()
     );
+    for version in kms_versions.into_iter().flatten() {
+        secrets = format!("{secrets}.{version}");
+    }
     let pod = watch::find(&stores.pods, at, &names.pod());
     deliver(tenant, pod.as_ref(), &secrets, context).await?;
 
@@ -219,6 +261,10 @@ pub(super) async fn apply(
     roll::roll(tenant, &workload, pod.as_ref(), context).await?;
     let growth = grown.map(wrote).err();
     Ok(Applied { workload, service, pod, secrets, growth })
+}
+
+fn version(object: Option<&impl kube::ResourceExt>) -> Option<String> {
+    object.and_then(kube::ResourceExt::resource_version)
 }
 
 /// Applies the claim, which may only grow, and only once it has its volume.

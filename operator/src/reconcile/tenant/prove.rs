@@ -12,6 +12,7 @@ use super::now;
 use super::objects::Applied;
 use crate::causes::with_causes;
 use crate::control::{self, Target};
+use crate::kms_probe::{Seen, Subject};
 use crate::tenant::build::service::CLIENT_PORT;
 use crate::tenant::dereference::Material;
 use crate::tenant::status::{self, Outcome, PodState, State};
@@ -51,20 +52,11 @@ pub(super) async fn prove(
     if standing == Standing::Proven {
         return Ok((answering(), rest));
     }
-    let cluster_ip = applied.service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref());
-    let Some(ip) = cluster_ip.and_then(|ip| ip.parse::<IpAddr>().ok()) else {
+    let Some(target) = target(valid, material, applied, context) else {
         return Ok((
             Outcome::new(State::Reconciling, Reason::Starting, "waiting for the Service's address"),
             PROBE,
         ));
-    };
-    let target = Target {
-        // By address: a name that was asked for before it existed stays unknown to DNS for a while.
-        address: SocketAddr::new(ip, CLIENT_PORT),
-        host: valid.service_host(&context.settings),
-        port: CLIENT_PORT,
-        roots: material.authority.roots().to_owned(),
-        region: valid.region.clone(),
     };
     match control::list_buckets(&target, &material.root, now()).await {
         Ok(()) => {
@@ -84,4 +76,54 @@ pub(super) async fn prove(
             Ok((Outcome::new(State::Reconciling, Reason::Probing, message), pause))
         }
     }
+}
+
+/// Where the Tenant's Service is, once it has an address.
+fn target(
+    valid: &ValidTenant,
+    material: &Material,
+    applied: &Applied,
+    context: &Context,
+) -> Option<Target> {
+    let ip = applied.service.spec.as_ref()?.cluster_ip.as_deref()?.parse::<IpAddr>().ok()?;
+    Some(Target {
+        // By address: a name that was asked for before it existed stays unknown to DNS for a while.
+        address: SocketAddr::new(ip, CLIENT_PORT),
+        host: valid.service_host(&context.settings),
+        port: CLIENT_PORT,
+        roots: material.authority.roots().to_owned(),
+        region: valid.region.clone(),
+    })
+}
+
+/// What the Tenant's server finds when it tries its KMS, and when to look again; `None` without a KMS.
+///
+/// Whatever it is, the Tenant stays as ready as it is: what needs no key goes on.
+pub(super) async fn kms(
+    valid: &ValidTenant,
+    material: &Material,
+    applied: &Applied,
+    context: &Context,
+) -> Option<(Seen, Duration)> {
+    let Some(kms) = &valid.kms else {
+        context.kms.forget(&valid.uid);
+        return None;
+    };
+    let untried = |message: String| Seen { reason: Reason::KmsUntried, message };
+    let run = match status::pod_state(valid, &applied.workload, applied.pod.as_ref()) {
+        PodState::Ready { run } => run,
+        PodState::NotReady(outcome) => {
+            let why = format!("no server runs that could ask the KMS: {}", outcome.message);
+            // A change of the pod wakes the Tenant.
+            return Some((untried(why), REST));
+        }
+    };
+    let Some(target) = target(valid, material, applied, context) else {
+        return Some((untried("waiting for the Service's address".to_owned()), PROBE));
+    };
+    let key = kms.default_key.as_deref().unwrap_or_default();
+    let about = format!("{run} {} {key}", applied.secrets);
+    let subject = Subject { about, target, root: material.root.clone() };
+    let (seen, pause) = context.kms.look(&valid.uid, kms, subject, now()).await;
+    Some((seen.unwrap_or_else(|| untried("the KMS is being tried".to_owned())), pause))
 }

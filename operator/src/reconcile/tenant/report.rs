@@ -43,9 +43,11 @@ pub(super) async fn write_status(
             continue;
         }
         info!(reason, why = message, "now");
+        let kms_is_fine =
+            [Reason::KmsAnswering, Reason::KmsUntried].iter().any(|fine| fine.as_str() == reason);
         let good = outcome.state != State::Stalled
             && outcome.reason != Reason::PodFailing
-            && reason == outcome.reason.as_str();
+            && (reason == outcome.reason.as_str() || kms_is_fine);
         let weight = if good { Weight::Normal } else { Weight::Warning };
         publish(tenant, weight, reason, message, context).await;
     }

@@ -1,16 +1,28 @@
-//! Who may speak with the pod: anyone on the S3 port; the pod with the cluster's DNS alone.
+//! Who may speak with the pod: anyone on the S3 port; the pod with the cluster's DNS, and with its KMS where it has one.
 
 use k8s_openapi::api::networking::v1::{
-    NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPort,
-    NetworkPolicySpec,
+    IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
+    NetworkPolicyPort, NetworkPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use std::net::IpAddr;
 
 use super::workload::PORT_NAME;
 use super::{owned, selector};
 use crate::tenant::validate::ValidTenant;
 
 pub(super) fn guard(tenant: &ValidTenant) -> NetworkPolicy {
+    let mut egress = vec![NetworkPolicyEgressRule {
+        to: None,
+        ports: Some(vec![port("UDP", IntOrString::Int(53)), port("TCP", IntOrString::Int(53))]),
+    }];
+    let remote = tenant.kms.as_ref().and_then(|kms| kms.provider.remote());
+    egress.extend(remote.map(|(host, number)| NetworkPolicyEgressRule {
+        // A name can't be in a policy: then its port is open everywhere.
+        to: host.parse().ok().map(|ip| vec![only(ip)]),
+        ports: Some(vec![port("TCP", IntOrString::Int(i32::from(number)))]),
+    }));
     NetworkPolicy {
         metadata: owned(tenant, tenant.names().main()),
         spec: Some(NetworkPolicySpec {
@@ -20,14 +32,16 @@ pub(super) fn guard(tenant: &ValidTenant) -> NetworkPolicy {
                 from: None,
                 ports: Some(vec![port("TCP", IntOrString::String(PORT_NAME.to_owned()))]),
             }]),
-            egress: Some(vec![NetworkPolicyEgressRule {
-                to: None,
-                ports: Some(vec![
-                    port("UDP", IntOrString::Int(53)),
-                    port("TCP", IntOrString::Int(53)),
-                ]),
-            }]),
+            egress: Some(egress),
         }),
+    }
+}
+
+fn only(ip: IpAddr) -> NetworkPolicyPeer {
+    let bits = if ip.is_ipv4() { 32 } else { 128 };
+    NetworkPolicyPeer {
+        ip_block: Some(IPBlock { cidr: format!("{ip}/{bits}"), except: None }),
+        ..NetworkPolicyPeer::default()
     }
 }
 

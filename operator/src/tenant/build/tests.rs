@@ -114,6 +114,67 @@ fn a_tenant_with_everything_set() {
     insta::assert_snapshot!(yaml(built(&tenant)));
 }
 
+/// What a KMS adds: settings, volumes, mounts, and where the pod may connect to.
+fn of_kms(spec: serde_json::Value) -> serde_json::Value {
+    let tenant = valid("photos", |it| it.kms = Some(serde_json::from_value(spec).unwrap()));
+    let plain = workload::server(&valid("photos", |_| {}));
+    let pod = |workload: StatefulSet| workload.spec.unwrap().template.spec.unwrap();
+    let (built, plain) = (pod(workload::server(&tenant)), pod(plain));
+    let (container, before) = (&built.containers[0], &plain.containers[0]);
+    let more = |now: serde_json::Value, before: serde_json::Value| -> Vec<serde_json::Value> {
+        let before = before.as_array().unwrap().clone();
+        now.as_array().unwrap().iter().filter(|one| !before.contains(one)).cloned().collect()
+    };
+    json!({
+        "env": more(json!(container.env), json!(before.env)),
+        "volumes": more(json!(built.volumes), json!(plain.volumes)),
+        "mounts": more(json!(container.volume_mounts), json!(before.volume_mounts)),
+        "egress": network_policy::guard(&tenant).spec.unwrap().egress.unwrap().split_off(1),
+        "automountServiceAccountToken": built.automount_service_account_token,
+    })
+}
+
+#[test]
+fn a_kms_adds_settings_and_files() {
+    insta::assert_yaml_snapshot!(
+        "static_keys",
+        of_kms(json!({"static": {"secretRef": {"name": "keys"}}, "defaultKey": "photos"}))
+    );
+    insta::assert_yaml_snapshot!(
+        "vault_by_kubernetes",
+        of_kms(json!({
+            "vault": {"address": "https://192.0.2.7:8200", "mount": "team/transit", "namespace": "team", "caConfigMapRef": {"name": "vault-ca", "key": "root.pem"},
+                "auth": {"kubernetes": {"role": "photos", "mount": "clusters/a", "audience": "https://vault"}}},
+            "defaultKey": "photos", "autoEncrypt": true, "requireEncryption": true, "dataKeys": "EveryRequest"
+        }))
+    );
+    insta::assert_yaml_snapshot!(
+        "vault_by_approle",
+        of_kms(json!({
+            "vault": {"address": "https://vault.example.com", "caConfigMapRef": {"name": "vault-ca"}, "auth": {"appRole": {"secretRef": {"name": "role"}}}}
+        }))
+    );
+    insta::assert_yaml_snapshot!(
+        "vault_by_token",
+        of_kms(json!({
+            "vault": {"address": "https://vault.example.com:8200", "caConfigMapRef": {"name": "vault-ca"}, "auth": {"token": {"secretRef": {"name": "token"}}}}
+        }))
+    );
+    insta::assert_yaml_snapshot!(
+        "aws_kms",
+        of_kms(json!({
+            "awsKms": {"region": "eu-west-1", "endpoint": "https://kms.example.com:5443", "caConfigMapRef": {"name": "ca"}, "credentialsSecretRef": {"name": "aws"}},
+            "defaultKey": "photos"
+        }))
+    );
+    insta::assert_yaml_snapshot!(
+        "aws_kms_of_its_region",
+        of_kms(json!({
+            "awsKms": {"region": "eu-west-1", "credentialsSecretRef": {"name": "aws"}}
+        }))
+    );
+}
+
 #[test]
 fn the_volume_and_its_key_outlive_their_tenant_unless_they_shall_not() {
     for (name, policy, owners) in

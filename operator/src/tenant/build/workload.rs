@@ -18,7 +18,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use coffer_crds::tenant::{Limits, PullPolicy};
 
-use super::{labels, owned, selector};
+use super::{kms, labels, owned, selector};
 use crate::tenant::validate::ValidTenant;
 
 /// The port on which the server listens.
@@ -138,32 +138,46 @@ fn pod(tenant: &ValidTenant) -> PodSpec {
         topology_spread_constraints: tenant.topology_spread.clone(),
         priority_class_name: tenant.priority_class.clone(),
         containers: vec![server_container(tenant), listener_container(tenant)],
-        volumes: Some(vec![
-            Volume {
-                name: "data".to_owned(),
-                persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
-                    claim_name: tenant.names().data(),
-                    read_only: None,
-                }),
-                ..Volume::default()
-            },
-            secret_volume("tls", tenant.names().tls()),
-            secret_volume("root-credentials", tenant.root_secret_name()),
-            secret_volume("iam-keys", tenant.names().iam()),
-            Volume {
-                name: "run".to_owned(),
-                empty_dir: Some(EmptyDirVolumeSource {
-                    medium: None,
-                    size_limit: Some(Quantity("1Mi".to_owned())),
-                }),
-                ..Volume::default()
-            },
-        ]),
+        volumes: Some(volumes(tenant)),
         ..PodSpec::default()
     }
 }
 
+fn volumes(tenant: &ValidTenant) -> Vec<Volume> {
+    let mut volumes = vec![
+        Volume {
+            name: "data".to_owned(),
+            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+                claim_name: tenant.names().data(),
+                read_only: None,
+            }),
+            ..Volume::default()
+        },
+        secret_volume("tls", tenant.names().tls()),
+        secret_volume("root-credentials", tenant.root_secret_name()),
+        secret_volume("iam-keys", tenant.names().iam()),
+        Volume {
+            name: "run".to_owned(),
+            empty_dir: Some(EmptyDirVolumeSource {
+                medium: None,
+                size_limit: Some(Quantity("1Mi".to_owned())),
+            }),
+            ..Volume::default()
+        },
+    ];
+    volumes.extend(tenant.kms.iter().flat_map(kms::volumes));
+    volumes
+}
+
 fn server_container(tenant: &ValidTenant) -> Container {
+    let mut mounts = vec![
+        mount("data", DATA_PATH, None),
+        mount("tls", TLS_PATH, Some(true)),
+        mount("root-credentials", ROOT_CREDENTIALS_PATH, Some(true)),
+        mount("iam-keys", IAM_KEYS_PATH, Some(true)),
+        mount("run", RUN_PATH, None),
+    ];
+    mounts.extend(tenant.kms.iter().flat_map(kms::mounts));
     Container {
         env: Some(variables(environment(tenant))),
         ports: Some(vec![ContainerPort {
@@ -180,13 +194,7 @@ fn server_container(tenant: &ValidTenant) -> Container {
             limits: tenant.resources.limits.clone(),
             requests: tenant.resources.requests.clone(),
         }),
-        volume_mounts: Some(vec![
-            mount("data", DATA_PATH, None),
-            mount("tls", TLS_PATH, Some(true)),
-            mount("root-credentials", ROOT_CREDENTIALS_PATH, Some(true)),
-            mount("iam-keys", IAM_KEYS_PATH, Some(true)),
-            mount("run", RUN_PATH, None),
-        ]),
+        volume_mounts: Some(mounts),
         ..container(tenant, SERVER_CONTAINER, SERVER)
     }
 }
@@ -242,6 +250,7 @@ fn environment(tenant: &ValidTenant) -> BTreeMap<&'static str, String> {
     // Without them the server has the same by itself.
     let limits = tenant.limits.iter().flat_map(Limits::settings);
     settings.extend(limits.map(|(name, value)| (name, value.to_string())));
+    settings.extend(tenant.kms.iter().flat_map(kms::environment));
     if !tenant.domains.is_empty() {
         settings.insert("COFFER_DOMAINS", tenant.domains.join(","));
     }
@@ -282,7 +291,7 @@ fn probe(path: &str, period: i32, failures: i32) -> Probe {
     }
 }
 
-fn secret_volume(name: &str, secret: String) -> Volume {
+pub(super) fn secret_volume(name: &str, secret: String) -> Volume {
     Volume {
         name: name.to_owned(),
         secret: Some(SecretVolumeSource {
@@ -296,7 +305,7 @@ fn secret_volume(name: &str, secret: String) -> Volume {
     }
 }
 
-fn mount(name: &str, path: &str, read_only: Option<bool>) -> VolumeMount {
+pub(super) fn mount(name: &str, path: &str, read_only: Option<bool>) -> VolumeMount {
     VolumeMount {
         name: name.to_owned(),
         mount_path: path.to_owned(),

@@ -112,7 +112,7 @@ keys! {
     S3XAmzMetadataDirective = "s3:x-amz-metadata-directive", None, "the header of this name: COPY or REPLACE";
     S3XAmzObjectOwnership = "s3:x-amz-object-ownership", None, "the header of this name";
     S3XAmzServerSideEncryption = "s3:x-amz-server-side-encryption", None, "the header of this name: AES256 or aws:kms";
-    S3XAmzServerSideEncryptionAwsKmsKeyId = "s3:x-amz-server-side-encryption-aws-kms-key-id", None, "the KMS key that the request names";
+    S3XAmzServerSideEncryptionAwsKmsKeyId = "s3:x-amz-server-side-encryption-aws-kms-key-id", None, "the name of the KMS key that the request names, without what an ARN has before it";
     S3XAmzServerSideEncryptionCustomerAlgorithm = "s3:x-amz-server-side-encryption-customer-algorithm", None, "the header of this name: AES256";
     S3XAmzStorageClass = "s3:x-amz-storage-class", None, "the header of this name";
     S3XAmzTaggingDirective = "s3:x-amz-tagging-directive", None, "the header of this name: COPY or REPLACE";

@@ -16,7 +16,7 @@
 //! | `r` | blob id | empty: a record names the blob |
 //! | `g` | time, random | garbage record |
 //! | `i` | name | a row of identities and policies, sealed by the server |
-//! | `m` | name | counters of the whole store |
+//! | `m` | name | counters of the whole store, its id, and where long works stand |
 //!
 //! In the contents' space: `i` and a content id for inline content, `m` and a content id for a manifest.
 
@@ -37,6 +37,8 @@ pub(crate) struct ContentId(pub(crate) [u8; 16]);
 pub(crate) const LAST_BUCKET: &[u8] = b"mbucket";
 /// The counter of changes to identities and policies.
 pub(crate) const IAM_REVISION: &[u8] = b"miam";
+/// The id of this store.
+pub(crate) const IDENTITY: &[u8] = b"mid";
 /// The counter of waiting garbage.
 pub(crate) const GARBAGE_COUNT: &[u8] = b"mgarbage";
 
@@ -91,6 +93,11 @@ pub(crate) fn part(id: UploadId, number: u16) -> Vec<u8> {
 
 pub(crate) fn referenced(blob: BlobId) -> Vec<u8> {
     [b"r".as_slice(), &blob.0].concat()
+}
+
+/// Where a long work stands.
+pub(crate) fn progress(name: &str) -> Vec<u8> {
+    [b"mprogress-", name.as_bytes()].concat()
 }
 
 /// A row of identities and policies.

@@ -16,6 +16,8 @@ use crate::{
 pub(crate) struct ObjectRecord {
     pub(crate) version: Version,
     pub(crate) size: u64,
+    /// Bytes as they lie in the store; kept only where they are others than `size`.
+    pub(crate) stored: u64,
     pub(crate) modified: Timestamp,
     pub(crate) place: Place,
     pub(crate) part_count: Option<u16>,
@@ -58,16 +60,21 @@ mod tag {
     pub(super) const RETENTION: u8 = 13;
     pub(super) const LEGAL_HOLD: u8 = 14;
     pub(super) const ENCRYPTION: u8 = 15;
+    pub(super) const STORED: u8 = 16;
 }
 
 impl ObjectRecord {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let Self { version: Version::Null, size, modified, place, part_count, attributes } = self;
+        let Self { version: Version::Null, size, stored, modified, place, part_count, attributes } =
+            self;
         let mut encoder = Encoder::record();
         encoder.number(tag::SIZE, *size).time(tag::MODIFIED, *modified);
         encode_place(&mut encoder, tag::PLACE, *place);
         if let Some(count) = part_count {
             encoder.number(tag::PART_COUNT, u64::from(*count));
+        }
+        if stored != size {
+            encoder.number(tag::STORED, *stored);
         }
         encode_attributes(&mut encoder, attributes);
         encoder.finish()
@@ -75,6 +82,7 @@ impl ObjectRecord {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (mut size, mut modified, mut place, mut part_count) = (None, None, None, None);
+        let mut stored = None;
         let mut attributes = ObjectAttributes::default();
         for field in record(bytes)? {
             let field = field?;
@@ -82,15 +90,18 @@ impl ObjectRecord {
                 tag::SIZE => size = Some(field.number()?),
                 tag::MODIFIED => modified = Some(field.time()?),
                 tag::PLACE => place = Some(decode_place(field)?),
+                tag::STORED => stored = Some(field.number()?),
                 tag::PART_COUNT => part_count = Some(field.small()?),
                 // Versions other than null, and delete markers, will be told here.
                 tag::VERSION => return Err(DecodeError::Unknown(tag::VERSION)),
                 _ => decode_attribute(field, &mut attributes)?,
             }
         }
+        let size = size.ok_or(DecodeError::Missing(tag::SIZE))?;
         Ok(Self {
             version: Version::Null,
-            size: size.ok_or(DecodeError::Missing(tag::SIZE))?,
+            size,
+            stored: stored.unwrap_or(size),
             modified: modified.ok_or(DecodeError::Missing(tag::MODIFIED))?,
             place: place.ok_or(DecodeError::Missing(tag::PLACE))?,
             part_count,
@@ -124,7 +135,7 @@ impl Summary {
                     let whole = decode_checksum(field)?;
                     checksum = Some((whole.algorithm, whole.kind));
                 }
-                tag::PLACE..=tag::ENCRYPTION => {}
+                tag::PLACE..=tag::STORED => {}
                 tag => return Err(DecodeError::Unknown(tag)),
             }
         }

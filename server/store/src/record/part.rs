@@ -58,6 +58,8 @@ impl UploadRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PartRecord {
     pub(crate) part: Part,
+    /// Bytes as they lie in the store; kept only where they are others than the part's size.
+    pub(crate) stored: u64,
     pub(crate) place: Place,
 }
 
@@ -73,7 +75,7 @@ impl PartRecord {
     }
 
     fn encode_fields(&self, encoder: &mut Encoder) {
-        let Self { part: Part { number, size, modified, attributes }, place } = self;
+        let Self { part: Part { number, size, modified, attributes }, stored, place } = self;
         let PartAttributes { etag, checksum, encryption } = attributes;
         encoder.number(1, u64::from(*number)).number(2, *size).time(3, *modified).text(5, etag);
         encode_place(encoder, 4, *place);
@@ -83,12 +85,16 @@ impl PartRecord {
         if let Some(encryption) = encryption {
             encoder.bytes(7, encryption);
         }
+        if stored != size {
+            encoder.number(8, *stored);
+        }
     }
 
     fn decode_fields<'a>(
         fields: impl Iterator<Item = Result<Field<'a>, DecodeError>>,
     ) -> Result<Self, DecodeError> {
         let (mut number, mut size, mut modified, mut place) = (None, None, None, None);
+        let mut stored = None;
         let mut attributes = PartAttributes::default();
         for field in fields {
             let field = field?;
@@ -100,16 +106,19 @@ impl PartRecord {
                 5 => attributes.etag = field.text()?,
                 6 => attributes.checksum = Some(decode_checksum(field)?),
                 7 => attributes.encryption = Some(field.value.to_vec()),
+                8 => stored = Some(field.number()?),
                 tag => return Err(DecodeError::Unknown(tag)),
             }
         }
+        let size = size.ok_or(DecodeError::Missing(2))?;
         Ok(Self {
             part: Part {
                 number: number.ok_or(DecodeError::Missing(1))?,
-                size: size.ok_or(DecodeError::Missing(2))?,
+                size,
                 modified: modified.ok_or(DecodeError::Missing(3))?,
                 attributes,
             },
+            stored: stored.unwrap_or(size),
             place: place.ok_or(DecodeError::Missing(4))?,
         })
     }
@@ -118,7 +127,7 @@ impl PartRecord {
     pub(crate) fn summary(self) -> PartSummary {
         let Part { number, size, modified: _, attributes } = self.part;
         let PartAttributes { etag, checksum, encryption } = attributes;
-        PartSummary { number, size, etag, checksum, encryption }
+        PartSummary { number, size, stored: self.stored, etag, checksum, encryption }
     }
 }
 

@@ -1,0 +1,181 @@
+//! A Tenant whose keys are in a Vault beside the cluster, in which its pod logs in by its ServiceAccount.
+
+use std::time::{Duration, Instant};
+
+use coffer_tests::client::Client;
+use coffer_tests::cluster::{
+    self, client, condition, eventually, get, kubectl, namespace, tenant, wait_ready,
+};
+use serde_json::json;
+
+use crate::vault::Vault;
+
+async fn put(client: &Client, path: &str) -> (u16, String) {
+    // A bucket has no content.
+    let content = if path.matches('/').count() > 1 { "x" } else { "" };
+    let answer = client.reconnecting().send("PUT", path, "", &[], content).await;
+    (answer.status.as_u16(), answer.header("x-amz-server-side-encryption"))
+}
+
+/// Waits for a status and reason of `KmsReachable`; its message.
+async fn reachable(status: &str, reason: &str) -> String {
+    let (message, took) = eventually(reason, Duration::from_mins(1), async || {
+        let (is, because, message) = condition("kms", "photos", "KmsReachable");
+        (is == status && because == reason).then_some(message)
+    })
+    .await;
+    println!("KmsReachable {status} {reason} after {took:?}: {message}");
+    message
+}
+
+#[tokio::test]
+async fn k1_a_tenant_with_vault_encrypts_and_survives_its_restart() {
+    cluster::install();
+    namespace("kms");
+    let mut vault = Vault::start();
+    vault.must("transit/keys/photos", &json!({"derived": true}));
+    let role = json!({
+        "bound_service_account_names": "photos", "bound_service_account_namespaces": "kms",
+        "audience": "vault", "token_policies": "coffer", "token_ttl": "60s",
+    });
+    vault.must("auth/kubernetes/role/photos", &role);
+    let spec = format!(
+        "kms:\n  vault:\n    address: {}\n    caConfigMapRef: {{name: vault-ca}}\n    auth: {{kubernetes: {{role: photos}}}}\n  \
+         defaultKey: photos\n  autoEncrypt: true",
+        Vault::address()
+    );
+    cluster::apply(&tenant("kms", "photos", &spec));
+    // What isn't there is told by its field, and no pod waits for it.
+    eventually("the CA is missed", Duration::from_secs(30), async || {
+        let (status, reason, message) = condition("kms", "photos", "Stalled");
+        let told = message.starts_with("spec.kms.vault.caConfigMapRef: ConfigMap `vault-ca`");
+        (status == "True" && reason == "ReferenceNotFound" && told).then_some(())
+    })
+    .await;
+    assert!(get("statefulset", "kms", "photos").is_null());
+    let ca = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "vault-ca", "namespace": "kms"}, "data": {"ca.crt": vault.ca()},
+    });
+    cluster::apply(&ca.to_string());
+    eventually("the pod", Duration::from_secs(30), async || {
+        (!get("pod", "kms", "photos-0").is_null()).then_some(())
+    })
+    .await;
+    wait_ready("kms", "photos");
+    let message = reachable("True", "KmsAnswering").await;
+    assert_eq!(message, "a data key was made and opened under `photos`");
+    let status = get("tenant", "kms", "photos")["status"]["kms"].clone();
+    assert_eq!(status, json!({"provider": "vault", "reachable": true}));
+
+    // No token is stored: the pod has one that is good for Vault alone, and its account still has no rights.
+    let pod = get("pod", "kms", "photos-0");
+    assert_eq!(pod["spec"]["automountServiceAccountToken"], false);
+    let volumes = pod["spec"]["volumes"].as_array().unwrap();
+    let projected: Vec<_> =
+        volumes.iter().filter(|volume| volume.get("projected").is_some()).collect();
+    assert_eq!(projected.len(), 1, "{volumes:?}");
+    let source = &projected[0]["projected"]["sources"][0]["serviceAccountToken"];
+    assert_eq!(source["audience"], "vault");
+    let kept =
+        kubectl(&["get", "secrets", "-n", "kms", "-o", "jsonpath={.items[*].metadata.name}"]);
+    assert_eq!(kept, "photos-authority photos-iam photos-root photos-tls");
+
+    let client = client("kms", "photos");
+    for bucket in ["/known", "/fresh"] {
+        assert_eq!(put(&client, bucket).await.0, 200, "{bucket}");
+    }
+    let encrypted = (200, "AES256".to_owned());
+    assert_eq!(put(&client, "/known/a").await, encrypted);
+    assert_eq!(client.send("GET", "/known/a", "", &[], "").await.text(), "x");
+
+    // Vault goes away: what is kept goes on, what isn't is told, and the Tenant stays as ready as it was.
+    let ready = get("tenant", "kms", "photos")["status"]["conditions"][0].clone();
+    vault.stop();
+    reachable("False", "KmsUnreachable").await;
+    assert_eq!(put(&client, "/known/b").await, encrypted);
+    assert_eq!(put(&client, "/fresh/a").await.0, 503);
+    let (is, reason, _) = condition("kms", "photos", "Ready");
+    assert_eq!((is.as_str(), reason.as_str()), ("True", "Answering"));
+    assert_eq!(get("tenant", "kms", "photos")["status"]["conditions"][0], ready);
+    assert_eq!(get("tenant", "kms", "photos")["status"]["kms"]["reachable"], false);
+    let begin = Instant::now();
+    vault.start_again();
+    println!("Vault is back after {:?}", begin.elapsed());
+    reachable("True", "KmsAnswering").await;
+    assert_eq!(put(&client, "/fresh/a").await, encrypted);
+    for key in ["/known/a", "/known/b", "/fresh/a"] {
+        assert_eq!(client.send("GET", key, "", &[], "").await.text(), "x", "{key}");
+    }
+    // Nothing was restarted on the way.
+    let after = get("pod", "kms", "photos-0");
+    assert_eq!(after["metadata"]["uid"], pod["metadata"]["uid"]);
+    assert_eq!(after["status"]["containerStatuses"][0]["restartCount"], 0);
+
+    // What logs in elsewhere, or isn't allowed, is told so too.
+    let other = json!({
+        "bound_service_account_names": "another", "bound_service_account_namespaces": "kms",
+        "audience": "vault", "token_policies": "coffer",
+    });
+    vault.must("auth/kubernetes/role/photos", &other);
+    vault.must("sys/leases/revoke-prefix/auth/kubernetes", &json!({}));
+    reachable("False", "KmsDenied").await;
+    vault.must("auth/kubernetes/role/photos", &role);
+    reachable("True", "KmsAnswering").await;
+}
+
+/// Keys in a Secret: the status says what they are for, another key in it needs no restart, and another provider does.
+#[tokio::test]
+async fn k2_keys_in_a_secret_are_followed() {
+    cluster::install();
+    namespace("static");
+    let keys = |more: &str| {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: keys, namespace: static}}\nstringData:\n  \
+             photos: MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=\n{more}"
+        )
+    };
+    cluster::apply(&keys(""));
+    let spec = "kms: {static: {secretRef: {name: keys}}, defaultKey: photos}";
+    cluster::apply(&tenant("static", "photos", spec));
+    eventually("the pod", Duration::from_secs(30), async || {
+        (!get("pod", "static", "photos-0").is_null()).then_some(())
+    })
+    .await;
+    wait_ready("static", "photos");
+    eventually("the note", Duration::from_secs(30), async || {
+        let (status, _, message) = condition("static", "photos", "KmsReachable");
+        (status == "True" && message.contains("for trying out")).then_some(())
+    })
+    .await;
+    let uid = get("pod", "static", "photos-0")["metadata"]["uid"].clone();
+    let client = client("static", "photos");
+    assert_eq!(put(&client, "/photos").await.0, 200);
+    let headers = [
+        ("x-amz-server-side-encryption", "aws:kms"),
+        ("x-amz-server-side-encryption-aws-kms-key-id", "archive"),
+    ];
+    let answer = client.send("PUT", "/photos/a", "", &headers, "x").await;
+    assert_eq!((answer.status.as_u16(), &*answer.code()), (400, "KMS.NotFoundException"));
+    cluster::apply(&keys("  archive: MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTM=\n"));
+    let ((), took) = eventually("another key", Duration::from_secs(30), async || {
+        let answer = client.reconnecting().send("PUT", "/photos/a", "", &headers, "x").await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+    println!("another key after {took:?}");
+    assert_eq!(get("pod", "static", "photos-0")["metadata"]["uid"], uid);
+    // Settings of another kind replace the pod.
+    cluster::apply(&tenant(
+        "static",
+        "photos",
+        &spec.replace("defaultKey: photos", "defaultKey: archive"),
+    ));
+    eventually("another pod", Duration::from_mins(1), async || {
+        let pod = get("pod", "static", "photos-0");
+        (pod["metadata"]["uid"].is_string() && pod["metadata"]["uid"] != uid).then_some(())
+    })
+    .await;
+    wait_ready("static", "photos");
+    assert_eq!(client.reconnecting().send("GET", "/photos/a", "", &[], "").await.text(), "x");
+}

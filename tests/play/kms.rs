@@ -1,0 +1,124 @@
+//! A Tenant with a KMS: what is said of it, that it encrypts, and that its files are followed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+
+use crate::stage::{Stage, tenant};
+
+fn secret(keys: &[(&str, u8)]) -> String {
+    let lines: Vec<String> = keys
+        .iter()
+        .map(|(name, byte)| format!("  {name}: {}\n", STANDARD.encode([*byte; 32])))
+        .collect();
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: keys\nstringData:\n{}",
+        lines.concat()
+    )
+}
+
+const KMS: &str =
+    "  kms:\n    static:\n      secretRef:\n        name: keys\n    defaultKey: photos\n";
+
+#[tokio::test]
+async fn the_quickstart_has_all_forms_of_encryption() {
+    let repository = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let text = std::fs::read_to_string(repository.join("examples/quickstart/tenant.yaml")).unwrap();
+    let stage = Stage::played(&[("tenant.yaml", &text)]);
+    let client = stage.client("env").await;
+    assert_eq!(client.send("PUT", "/photos", "", &[], "").await.status, StatusCode::OK);
+    let sse = "x-amz-server-side-encryption";
+    let key_id = "x-amz-server-side-encryption-aws-kms-key-id";
+    let customer = "x-amz-server-side-encryption-customer";
+    let (algorithm, key, sum) =
+        (format!("{customer}-algorithm"), format!("{customer}-key"), format!("{customer}-key-md5"));
+    let (own, md5) = (STANDARD.encode([7; 32]), STANDARD.encode(md5_of(&[7; 32])));
+    let forms: [(&str, &[(&str, &str)], &str, &str); 4] = [
+        ("/photos/s3", &[(sse, "AES256")], "AES256", ""),
+        ("/photos/kms", &[(sse, "aws:kms")], "aws:kms", "arn:aws:kms:::photos"),
+        (
+            "/photos/archive",
+            &[(sse, "aws:kms"), (key_id, "archive")],
+            "aws:kms",
+            "arn:aws:kms:::archive",
+        ),
+        ("/photos/own", &[(&algorithm, "AES256"), (&key, &own), (&sum, &md5)], "", ""),
+    ];
+    for (path, headers, form, key) in forms {
+        let put = client.send("PUT", path, "", headers, "a cat").await;
+        assert_eq!(put.status, StatusCode::OK, "{path}: {}", put.text());
+        assert_eq!((&*put.header(sse), &*put.header(key_id)), (form, key), "{path}");
+        let read = if form.is_empty() { headers } else { &[] };
+        assert_eq!(client.send("GET", path, "", read, "").await.text(), "a cat", "{path}");
+    }
+    let said = "KMS: a data key was made and opened under `photos`; for trying out";
+    stage.until("the KMS is told", || stage.out().contains(said)).await;
+    assert_eq!(stage.err(), "");
+}
+
+fn md5_of(bytes: &[u8]) -> Vec<u8> {
+    use md5::Digest as _;
+    md5::Md5::digest(bytes).to_vec()
+}
+
+#[tokio::test]
+async fn a_missing_key_is_told_and_taken_up_once_it_is_there() {
+    let stage = Stage::played(&[("photos.yaml", &tenant("photos", KMS))]);
+    let missing =
+        "spec.kms.static.secretRef: Secret `keys` doesn't exist; create it with a key `photos`";
+    stage.until("the Secret is missed", || stage.err().contains(missing)).await;
+    stage.write("keys.yaml", &secret(&[("archive", 1)]));
+    let lacking = "spec.kms.static.secretRef: Secret `keys` has no value under `photos`";
+    stage.until("the key is missed", || stage.err().contains(lacking)).await;
+    stage.write("keys.yaml", &secret(&[("archive", 1), ("photos", 2)]));
+    let client = stage.client("env").await;
+    let servers = stage.servers();
+    assert_eq!(client.send("PUT", "/photos", "", &[], "").await.status, StatusCode::OK);
+    let headers = [
+        ("x-amz-server-side-encryption", "aws:kms"),
+        ("x-amz-server-side-encryption-aws-kms-key-id", "third"),
+    ];
+    let refused = client.send("PUT", "/photos/a", "", &headers, "x").await;
+    assert_eq!(refused.code(), "KMS.NotFoundException");
+    // Another key in the Secret needs no other server.
+    stage.write("keys.yaml", &secret(&[("archive", 1), ("photos", 2), ("third", 3)]));
+    let begin = std::time::Instant::now();
+    while client.send("PUT", "/photos/a", "", &headers, "x").await.status != StatusCode::OK {
+        assert!(begin.elapsed().as_secs() < 30, "{}", stage.err());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(stage.servers(), servers);
+}
+
+#[tokio::test]
+async fn a_vault_that_isnt_there_holds_up_no_start_and_is_told() {
+    let folder = tempfile::TempDir::new().unwrap();
+    coffer_tests::identity::write(folder.path());
+    let ca = std::fs::read_to_string(folder.path().join("ca.crt")).unwrap();
+    let ca: Vec<String> = ca.lines().map(|line| format!("    {line}\n")).collect();
+    let port = coffer_tests::server::free_address().port();
+    let vault = |auth: &str| {
+        format!(
+            "  kms:\n    vault:\n      address: https://localhost:{port}\n      caConfigMapRef: {{name: ca}}\n      auth: {auth}\n    \
+             defaultKey: photos\n"
+        )
+    };
+    let more = format!(
+        "---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ca\ndata:\n  ca.crt: |\n{}---\napiVersion: v1\nkind: Secret\n\
+         metadata:\n  name: token\nstringData:\n  token: s.none\n",
+        ca.concat()
+    );
+    let by = |auth: &str| format!("{}{more}", tenant("photos", &vault(auth)));
+    let stage = Stage::played(&[("photos.yaml", &by("{kubernetes: {role: photos}}"))]);
+    let none = "there is no ServiceAccount outside a cluster";
+    stage.until("it is told", || stage.err().contains(none)).await;
+    stage.write("photos.yaml", &by("{token: {secretRef: {name: token}}}"));
+    let client = stage.client("env").await;
+    let told = "KMS: the KMS can't be reached";
+    stage.until("it is told", || stage.err().contains(told)).await;
+    assert_eq!(client.send("PUT", "/photos", "", &[], "").await.status, StatusCode::OK);
+    assert_eq!(client.send("PUT", "/photos/plain", "", &[], "x").await.status, StatusCode::OK);
+    let headers = [("x-amz-server-side-encryption", "AES256")];
+    let refused = client.send("PUT", "/photos/a", "", &headers, "x").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.text());
+}
