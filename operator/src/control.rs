@@ -198,7 +198,7 @@ async fn exchange(
     let status = answer.status();
     let body = Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await;
     connection.abort();
-    let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     if status == StatusCode::OK {
         return Ok(body);
     }
