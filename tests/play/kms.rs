@@ -20,6 +20,9 @@ fn secret(keys: &[(&str, u8)]) -> String {
 const KMS: &str =
     "  kms:\n    static:\n      secretRef:\n        name: keys\n    defaultKey: photos\n";
 
+/// A path, the headers of its write, and the form and key that the answer tells.
+type Form<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);
+
 #[tokio::test]
 async fn the_quickstart_has_all_forms_of_encryption() {
     let repository = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -33,7 +36,7 @@ async fn the_quickstart_has_all_forms_of_encryption() {
     let (algorithm, key, sum) =
         (format!("{customer}-algorithm"), format!("{customer}-key"), format!("{customer}-key-md5"));
     let (own, md5) = (STANDARD.encode([7; 32]), STANDARD.encode(md5_of(&[7; 32])));
-    let forms: [(&str, &[(&str, &str)], &str, &str); 4] = [
+    let forms: [Form<'_>; 4] = [
         ("/photos/s3", &[(sse, "AES256")], "AES256", ""),
         ("/photos/kms", &[(sse, "aws:kms")], "aws:kms", "arn:aws:kms:::photos"),
         (

@@ -64,7 +64,6 @@ async fn what_names_no_operation_is_refused() {
             ("a post to the service", "POST /", &[], "", 405, "MethodNotAllowed"),
             ("a method that nobody has", "PATCH /photos/k", &[], "", 405, "MethodNotAllowed"),
             ("MinIO's events", "GET /photos?events=s3:*", &[], "", 501, "NotImplemented"),
-            ("MinIO's KMS API", "GET /minio/kms/v1/status", &[], "", 501, "NotImplemented"),
             (
                 "another version of an object",
                 "GET /photos/k?versionId=3",

@@ -181,11 +181,10 @@ async fn a_customers_key_belongs_to_its_object_alone() {
     for byte in [1, 2] {
         done(&server, &format!("PUT /photos/{byte}"), &[&Form::Customer(byte).write()], "x").await;
     }
-    let copies = pair("x-amz-copy-source", "/photos/1");
+    let from = pair("x-amz-copy-source", "/photos/1");
     for (source, status) in [(2, 403), (1, 200)] {
         let key = customer("x-amz-copy-source-server-side-encryption-customer", source);
-        let copied =
-            ask(&server, "PUT /photos/3", &[&key, std::slice::from_ref(&copies)], "").await;
+        let copied = ask(&server, "PUT /photos/3", &[&key, std::slice::from_ref(&from)], "").await;
         assert_eq!(copied.status.as_u16(), status, "{}", copied.text());
     }
 }
