@@ -57,6 +57,22 @@ pub enum Reason {
     VolumeNotGrown,
     /// The operator lacks a right; the message names verb and object.
     Forbidden,
+    /// The Tenant holds exactly what the resource says, and it was tried.
+    InForce,
+    /// It is kept, and refused as asked.
+    Disabled,
+    /// Every case is decided as expected.
+    Passed,
+    /// A case of a PolicyTest is decided otherwise than it expects; the message names it.
+    TestFailed,
+    /// The Tenant isn't ready, or doesn't answer yet.
+    TenantNotReady,
+    /// The Tenant doesn't let this namespace in; see its `spec.allowedNamespaces`.
+    NotAllowed,
+    /// It can't be deleted, because it is used; the message names by whom.
+    InUse,
+    /// It goes beyond what the Tenant's `spec.iam` allows.
+    BeyondBoundary,
     /// The API server didn't answer; the operator tries again.
     ApiUnavailable,
     /// Something inside the operator failed; the operator tries again.
@@ -65,7 +81,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for documentation and metrics.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 25] = [
         Self::Answering,
         Self::Starting,
         Self::RollingOut,
@@ -81,6 +97,14 @@ impl Reason {
         Self::Refused,
         Self::VolumeNotGrown,
         Self::Forbidden,
+        Self::InForce,
+        Self::Disabled,
+        Self::Passed,
+        Self::TestFailed,
+        Self::TenantNotReady,
+        Self::NotAllowed,
+        Self::InUse,
+        Self::BeyondBoundary,
         Self::ApiUnavailable,
         Self::Internal,
     ];
@@ -103,6 +127,14 @@ impl Reason {
             Self::Refused => "Refused",
             Self::VolumeNotGrown => "VolumeNotGrown",
             Self::Forbidden => "Forbidden",
+            Self::InForce => "InForce",
+            Self::Disabled => "Disabled",
+            Self::Passed => "Passed",
+            Self::TestFailed => "TestFailed",
+            Self::TenantNotReady => "TenantNotReady",
+            Self::NotAllowed => "NotAllowed",
+            Self::InUse => "InUse",
+            Self::BeyondBoundary => "BeyondBoundary",
             Self::ApiUnavailable => "ApiUnavailable",
             Self::Internal => "Internal",
         }

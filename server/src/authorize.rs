@@ -14,7 +14,9 @@ use coffer_policy::{
 use coffer_store::{BucketName, ObjectKey};
 
 use crate::answer::Refusal;
+use crate::iam::Snapshot;
 use crate::iam::entity::BucketPolicy;
+use crate::iam::name::Name;
 use crate::operation::Operation;
 use crate::route::Target;
 pub use caller::{Caller, Identity};
@@ -79,6 +81,8 @@ pub struct By {
 impl Decision {
     /// Without any policy: the caller is root.
     const OWNER: Self = Self { outcome: Outcome::Allow, by: None, lacking: None };
+    /// Nothing is allowed, whatever policies say.
+    const NOBODY: Self = Self { outcome: Outcome::DefaultDeny, by: None, lacking: None };
 }
 
 impl Authorized {
@@ -191,6 +195,14 @@ impl Question {
     }
 }
 
+/// Whether the caller is the control identity, for the calls that are made for it. No policy is asked, for it or against it.
+pub fn control(caller: &Caller) -> Decision {
+    match caller.identity() {
+        Identity::Control => Decision::OWNER,
+        Identity::Root | Identity::Anonymous | Identity::Signer(_) => Decision::NOBODY,
+    }
+}
+
 /// The decision about what is in no bucket, or in one that has no policy.
 pub fn decide(
     caller: &Caller,
@@ -214,6 +226,9 @@ pub fn decide_in(
     if caller.is_owner() {
         return Decision::OWNER;
     }
+    if matches!(caller.identity(), Identity::Control) {
+        return Decision::NOBODY;
+    }
     let snapshot = caller.snapshot();
     let (identity, groups) = match caller.user() {
         Some(user) => (snapshot.policies_of(user), snapshot.group_policies_of(user)),
@@ -223,17 +238,47 @@ pub fn decide_in(
     let limit = caller
         .access_key()
         .and_then(|key| Some(Named { name: key.name.as_str(), policy: key.policy.as_ref()? }));
-    let policies = Policies {
+    let boundary = caller.user().and_then(|user| snapshot.ceiling_of(user));
+    let boundary = boundary.map(|name| named(snapshot, name));
+    // A boundary that isn't there any more holds everything back.
+    if matches!(boundary, Some(None)) {
+        return Decision { lacking: Some(Layer::Boundary), ..Decision::NOBODY };
+    }
+    let mut policies = Policies {
         identity: &identity,
         groups: &groups,
+        boundary: boundary.flatten(),
         limits: limit.as_slice(),
         bucket: bucket.map(|bucket| Named { name: bucket.bucket.as_str(), policy: &bucket.policy }),
         ..Policies::default()
     };
     let principal = caller.principal();
     let request = Request { principal: &principal, action, resource, context };
-    let coffer_policy::Decision { outcome, by, lacking } =
-        coffer_policy::decide(&policies, &request);
+    let mut decision = coffer_policy::decide(&policies, &request);
+    // What a resource's bucket policy gives is held to the boundary as well, whoever gets it.
+    let ceiling = bucket.and_then(|bucket| snapshot.ceiling_of_bucket(&bucket.bucket));
+    if let Some(ceiling) = ceiling
+        && decision.by.is_some_and(|by| by.layer == Layer::Bucket)
+        && decision.outcome == Outcome::Allow
+    {
+        let Some(ceiling) = named(snapshot, ceiling) else {
+            return Decision { lacking: Some(Layer::Boundary), ..Decision::NOBODY };
+        };
+        let both: Vec<Named<'_>> = limit.into_iter().chain([ceiling]).collect();
+        policies.limits = &both;
+        decision = coffer_policy::decide(&policies, &request);
+        let coffer_policy::Decision { outcome, by, lacking } = decision;
+        return told(outcome, by, lacking);
+    }
+    let coffer_policy::Decision { outcome, by, lacking } = decision;
+    told(outcome, by, lacking)
+}
+
+fn named<'a>(snapshot: &'a Snapshot, name: &'a Name) -> Option<Named<'a>> {
+    Some(Named { name: name.as_str(), policy: snapshot.policy(name.as_str())? })
+}
+
+fn told(outcome: Outcome, by: Option<coffer_policy::By<'_>>, lacking: Option<Layer>) -> Decision {
     let by = by.map(|by| By {
         layer: by.layer,
         policy: by.policy.to_owned(),

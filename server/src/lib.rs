@@ -28,7 +28,6 @@ use arc_swap::ArcSwap;
 use coffer_store::{OpenError, Settings, Store};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
-use tokio_rustls::TlsAcceptor;
 use tracing::{error, info, warn};
 
 use accept::certificate::{self, CertificateError};
@@ -57,9 +56,6 @@ pub enum StartError {
     /// Identities and policies can't be read.
     #[error("identities and policies can't be read")]
     Iam(#[from] IamError),
-    /// TLS can't be set up.
-    #[error("TLS can't be set up")]
-    Tls(#[from] rustls::Error),
     /// The data folder can't be opened.
     #[error("the data folder can't be opened")]
     Store(#[from] OpenError),
@@ -90,7 +86,11 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let files = RootCredentials::FILES.map(|name| config.root_credentials.join(name)).to_vec();
     let root =
         follow::follow("root credentials", files, move || RootCredentials::read(&root_folder))?;
-    let tls = certificate::tls(certificate, config.tls_min_version)?;
+    let (authority, oldest) = (config.control_ca.clone(), config.tls_min_version);
+    let files = authority.as_deref().map(certificate::authority_files).unwrap_or_default();
+    let tls = follow::follow("authority of client certificates", files, move || {
+        certificate::tls(Arc::clone(&certificate), oldest, authority.as_deref())
+    })?;
     let store = Store::open(Settings {
         inline_limit: config.inline_bytes,
         reserve: config.reserve(),
@@ -113,7 +113,9 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         config.region.clone(),
         Place { data: config.data.clone(), listen: config.listen },
     );
-    let authenticator = Authenticator::new(root, iam, config.region.clone(), config.signature_v2);
+    let control = config.control_ca.as_ref().and(config.control_name.clone());
+    let authenticator =
+        Authenticator::new(root, iam, config.region.clone(), config.signature_v2, control);
     let service = Arc::new(Service::new(
         authenticator,
         admin,
@@ -132,7 +134,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     };
     let limits = config.limits;
     let drain = Duration::from_secs(u64::from(config.drain_seconds));
-    accept::serve(listener, TlsAcceptor::from(Arc::new(tls)), limits, answer, stop, drain).await;
+    accept::serve(listener, tls, limits, answer, stop, drain).await;
     sweeper.abort();
     // What still holds the store is cut off with the runtime; what was acknowledged is durable either way.
     if tokio::time::timeout(LAST_STEPS, store.close()).await.is_err() {

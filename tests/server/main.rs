@@ -31,6 +31,7 @@ mod copies;
 mod versions_of_http;
 mod limits;
 mod people;
+mod control;
 mod bucket_policies;
 mod rows;
 mod logs;

@@ -29,7 +29,7 @@ pub(crate) async fn change(server: &Server, edit: impl Fn(&mut Draft) -> Result<
     change_in(server.folder(), edit).await;
 }
 
-async fn change_in(folder: &Path, edit: impl Fn(&mut Draft) -> Result<(), Refused>) {
+pub(crate) async fn change_in(folder: &Path, edit: impl Fn(&mut Draft) -> Result<(), Refused>) {
     let data = Settings { reserve: 1 << 20, ..Settings::new(folder.join("data")) };
     let store = Store::open(data).await.unwrap();
     let keys = SealingKeys::read(&folder.join("iam")).unwrap();

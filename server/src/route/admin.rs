@@ -39,6 +39,8 @@ pub enum Permission {
     OwnOr(Action),
     /// Nothing: the answer is about the caller itself.
     Everyone,
+    /// To be the control identity; nobody else may, not even root.
+    Control,
 }
 
 /// An operation of the admin API.
@@ -78,6 +80,13 @@ pub enum Operation {
     SetBucketQuota,
     GetBucketQuota,
     Explain,
+    OwnPolicy,
+    OwnUser,
+    OwnAccessKeys,
+    OwnBinding,
+    OwnBucket,
+    Release,
+    OwnPolicies,
 }
 
 const fn any(action: Action) -> Permission {
@@ -95,7 +104,7 @@ const fn row(
 }
 
 use Operation as O;
-use Permission::{Everyone, OwnOr, OwnUnlessDenied};
+use Permission::{Control, Everyone, OwnOr, OwnUnlessDenied};
 
 /// All routes.
 #[rustfmt::skip]
@@ -133,6 +142,14 @@ pub static ROWS: &[Row] = &[
     row(Method::PUT, "set-bucket-quota", &["bucket"], O::SetBucketQuota, any(Action::AdminSetBucketQuota)),
     row(Method::GET, "get-bucket-quota", &["bucket"], O::GetBucketQuota, any(Action::AdminGetBucketQuota)),
     row(Method::GET, "explain", &["action"], O::Explain, any(Action::AdminExplainDecision)),
+    // By which the operator puts what resources say.
+    row(Method::PUT, "coffer/policy", &[], O::OwnPolicy, Control),
+    row(Method::PUT, "coffer/user", &[], O::OwnUser, Control),
+    row(Method::PUT, "coffer/access-keys", &[], O::OwnAccessKeys, Control),
+    row(Method::PUT, "coffer/binding", &[], O::OwnBinding, Control),
+    row(Method::PUT, "coffer/bucket", &[], O::OwnBucket, Control),
+    row(Method::PUT, "coffer/release", &[], O::Release, Control),
+    row(Method::GET, "coffer/policies", &[], O::OwnPolicies, Control),
 ];
 
 /// Finds the route of a request for `rest`, the path behind [`PREFIX`].
