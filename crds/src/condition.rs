@@ -73,6 +73,8 @@ pub enum Reason {
     InUse,
     /// It goes beyond what the Tenant's `spec.iam` allows.
     BeyondBoundary,
+    /// Its time is over.
+    Expired,
     /// The API server didn't answer; the operator tries again.
     ApiUnavailable,
     /// Something inside the operator failed; the operator tries again.
@@ -81,7 +83,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for documentation and metrics.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Answering,
         Self::Starting,
         Self::RollingOut,
@@ -105,6 +107,7 @@ impl Reason {
         Self::NotAllowed,
         Self::InUse,
         Self::BeyondBoundary,
+        Self::Expired,
         Self::ApiUnavailable,
         Self::Internal,
     ];
@@ -135,6 +138,7 @@ impl Reason {
             Self::NotAllowed => "NotAllowed",
             Self::InUse => "InUse",
             Self::BeyondBoundary => "BeyondBoundary",
+            Self::Expired => "Expired",
             Self::ApiUnavailable => "ApiUnavailable",
             Self::Internal => "Internal",
         }

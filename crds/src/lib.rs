@@ -8,6 +8,7 @@
     unreachable_pub,
     reason = "the derive of `KubeSchema` holds a private copy of each struct"
 )]
+#![expect(clippy::duplicated_attributes, reason = "columns of a kind have types in common")]
 
 pub mod reference;
 pub mod condition;

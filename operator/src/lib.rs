@@ -15,6 +15,7 @@ pub mod authority;
 pub mod root_credentials;
 pub mod iam_key;
 pub mod control;
+pub mod iam;
 pub mod event;
 pub mod lease;
 pub mod health;

@@ -23,9 +23,10 @@ use super::{Options, PlayError};
 use crate::authority::CA_CERTIFICATES;
 use crate::causes::with_causes;
 use crate::control::{self, Target};
+use crate::iam::Tenants;
 use crate::settings::Settings;
 use crate::tenant::build::{Objects, build};
-use crate::tenant::dereference::{Found, Material, SecretData, material};
+use crate::tenant::dereference::{Found, Material, MaterialError, SecretData, material};
 use crate::tenant::validate::{ValidTenant, validate};
 
 /// How often certificates and folders are looked at while nothing changes.
@@ -71,6 +72,7 @@ pub(super) async fn tend(
     options: Arc<Options>,
     mut inbox: watch::Receiver<Wish>,
     progress: Progress,
+    tenants: Arc<Tenants>,
 ) {
     let folders = Folders::new(&options.data, &key.namespace);
     let mut tender = Tender {
@@ -78,6 +80,7 @@ pub(super) async fn tend(
         options,
         folders,
         progress,
+        tenants,
         process: None,
         published: None,
         shown: None,
@@ -123,7 +126,7 @@ enum TendError {
     #[error(transparent)]
     Invalid(#[from] crate::tenant::validate::Invalid),
     #[error(transparent)]
-    Material(#[from] crate::tenant::dereference::MaterialError),
+    Material(#[from] MaterialError),
     #[error("`{}`: can't be written", path.display())]
     Write {
         path: PathBuf,
@@ -143,6 +146,7 @@ struct Tender {
     options: Arc<Options>,
     folders: Folders,
     progress: Progress,
+    tenants: Arc<Tenants>,
     process: Option<Process>,
     /// What was last proven and published.
     published: Option<String>,
@@ -193,6 +197,8 @@ impl Tender {
         if self.published.is_some() {
             self.move_environment(wished)?;
             self.told = None;
+            // Its client certificate is renewed there.
+            self.publish(&tenant, &material, wished)?;
             return Ok(Proven::Yes);
         }
         self.prove(&tenant, &material, wished).await
@@ -221,6 +227,7 @@ impl Tender {
             tls: read(&names.tls())?,
             root,
             iam: read(&names.iam())?,
+            control: read(&names.control_authority())?,
         };
         #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
         let now = Timestamp::now();
@@ -243,7 +250,7 @@ impl Tender {
             }
             Ok(())
         };
-        let secrets = [&objects.iam, &objects.authority, &objects.tls];
+        let secrets = [&objects.iam, &objects.authority, &objects.tls, &objects.control_authority];
         for secret in secrets.into_iter().chain(&objects.root) {
             let name = secret.metadata.name.as_deref().unwrap_or_default();
             write(
@@ -258,10 +265,14 @@ impl Tender {
                 write(self.folders.secret(name), data, Mode::Private)?;
             }
         }
-        let texts = objects.ca.data.iter().flatten();
-        let bytes =
-            texts.map(|(key, text)| (key.clone(), ByteString(text.clone().into_bytes()))).collect();
-        write(self.folders.config_map(&tenant.names().ca()), &bytes, Mode::Public)?;
+        for config_map in [&objects.ca, &objects.control] {
+            let texts = config_map.data.iter().flatten();
+            let bytes = texts
+                .map(|(key, text)| (key.clone(), ByteString(text.clone().into_bytes())))
+                .collect();
+            let name = config_map.metadata.name.as_deref().unwrap_or_default();
+            write(self.folders.config_map(name), &bytes, Mode::Public)?;
+        }
 
         let claim = self.folders.claim(&tenant.names().data());
         pod::private_folder(&claim).map_err(|cause| TendError::Write { path: claim, cause })?;
@@ -298,14 +309,7 @@ impl Tender {
         material: &Material,
         wished: &Wished,
     ) -> Result<Proven, TendError> {
-        let address = reachable(wished.listen);
-        let target = Target {
-            address,
-            host: address.ip().to_string(),
-            port: address.port(),
-            roots: material.authority.roots().to_owned(),
-            region: tenant.region.clone(),
-        };
+        let (address, target) = target(tenant, material, wished);
         #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
         let now = Timestamp::now();
         if let Err(cause) = control::list_buckets(&target, &material.root, now).await {
@@ -326,6 +330,7 @@ impl Tender {
                 .map_err(|cause| TendError::Write { path: path.clone(), cause })?;
         }
         self.published = Some(shell.clone());
+        self.publish(tenant, material, wished)?;
         self.move_environment(wished)?;
         self.progress.say(&self.key.to_string(), "ready: a signed request over TLS was answered");
         self.told = None;
@@ -347,6 +352,25 @@ impl Tender {
         ));
         self.shown = Some(shell);
         Ok(Proven::Yes)
+    }
+
+    /// Lets in the resources that live there.
+    fn publish(
+        &self,
+        tenant: &ValidTenant,
+        material: &Material,
+        wished: &Wished,
+    ) -> Result<(), TendError> {
+        let (address, target) = target(tenant, material, wished);
+        let run = format!("{:?}", self.started);
+        let endpoint = format!("https://{address}");
+        #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
+        let now = Timestamp::now();
+        let published = self.tenants.publish(tenant, material, target, endpoint, &run, now);
+        published.map_err(|cause| {
+            let name = tenant.names().control_authority();
+            TendError::Material(MaterialError::Authority { name, cause })
+        })
     }
 
     /// Writes the environment to where it is wished, which changes with the number of Tenants.
@@ -394,6 +418,7 @@ impl Tender {
     /// What was proven must be proven again.
     fn withdraw(&mut self) {
         self.published = None;
+        self.tenants.withdraw(&self.key);
     }
 
     async fn end_process(&mut self) {
@@ -418,7 +443,9 @@ impl Tender {
             self.folders.secret(&names.authority()),
             self.folders.secret(&names.tls()),
             self.folders.secret(&names.root()),
+            self.folders.secret(&names.control_authority()),
             self.folders.config_map(&names.ca()),
+            self.folders.config_map(&names.control()),
         ];
         let deletes =
             tenant.is_some_and(|tenant| tenant.spec.deletion_policy == DeletionPolicy::Delete);
@@ -463,6 +490,18 @@ impl Tender {
             self.told = Some(what.to_owned());
         }
     }
+}
+
+fn target(tenant: &ValidTenant, material: &Material, wished: &Wished) -> (SocketAddr, Target) {
+    let address = reachable(wished.listen);
+    let target = Target {
+        address,
+        host: address.ip().to_string(),
+        port: address.port(),
+        roots: material.authority.roots().to_owned(),
+        region: tenant.region.clone(),
+    };
+    (address, target)
 }
 
 fn why_stopped(wanted: Wanted) -> &'static str {

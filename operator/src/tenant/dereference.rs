@@ -8,7 +8,8 @@ use k8s_openapi::ByteString;
 
 use crate::authority::renewal::{self, AuthorityDecision};
 use crate::authority::{
-    Authority, AuthorityError, CertificateFacts, ServerCertificate, self_signed,
+    Authority, AuthorityError, CertificateFacts, KeyedCertificate, ServerCertificate, control,
+    self_signed,
 };
 use crate::iam_key::{IamKey, IamKeyError};
 use crate::root_credentials::{RootCredentials, RootCredentialsError};
@@ -29,6 +30,8 @@ pub struct Found {
     pub root: Option<SecretData>,
     /// The key that identities and policies are sealed by.
     pub iam: Option<SecretData>,
+    /// The control authority.
+    pub control: Option<SecretData>,
 }
 
 /// What the objects are built of.
@@ -46,6 +49,8 @@ pub struct Material {
     pub root: RootCredentials,
     /// The key that identities and policies are sealed by.
     pub iam: IamKey,
+    /// The control authority.
+    pub control: KeyedCertificate,
     /// What was made anew, as sentences for events and logs.
     pub made: Vec<String>,
 }
@@ -126,6 +131,13 @@ pub fn material(
         self_signed::new_server_certificate(&tenant.name, &authority, names, life, now, rng)
             .map_err(refused)?
     };
+    let kept = found.control.as_ref().and_then(|data| control::parse(data, now));
+    let control = if let Some(kept) = kept {
+        kept
+    } else {
+        made.push("made the control authority".to_owned());
+        control::new(&tenant.name, now, rng).map_err(refused)?
+    };
     let facts = |pem: &str, key| {
         CertificateFacts::parse(pem).ok_or_else(|| refused(AuthorityError::Unreadable(key)))
     };
@@ -136,6 +148,7 @@ pub fn material(
         server,
         root,
         iam,
+        control,
         made,
     })
 }

@@ -57,6 +57,7 @@ pub(super) struct Secrets {
     tls: Option<Secret>,
     root: Option<Secret>,
     iam: Option<Secret>,
+    control: Option<Secret>,
 }
 
 impl Secrets {
@@ -69,6 +70,7 @@ impl Secrets {
             tls: data(&self.tls),
             root: data(&self.root),
             iam: data(&self.iam),
+            control: data(&self.control),
         }
     }
 }
@@ -85,13 +87,14 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
             api.get_opt(&name).await.map_err(failed)
         }
     };
-    let (authority, tls, root, iam) = tokio::try_join!(
+    let (authority, tls, root, iam, control) = tokio::try_join!(
         read(names.authority()),
         read(names.tls()),
         read(tenant.root_secret_name()),
-        read(names.iam())
+        read(names.iam()),
+        read(names.control_authority())
     )?;
-    for secret in [authority.as_ref(), tls.as_ref()].into_iter().flatten() {
+    for secret in [&authority, &tls, &control].into_iter().flatten() {
         ownership::check("Secret", &secret.metadata, tenant, Mark::Owner)?;
     }
     if let (None, Some(secret)) = (&tenant.root_secret, &root) {
@@ -100,7 +103,7 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
     if let Some(secret) = &iam {
         ownership::check("Secret", &secret.metadata, tenant, Mark::Label)?;
     }
-    Ok(Secrets { authority, tls, root, iam })
+    Ok(Secrets { authority, tls, root, iam, control })
 }
 
 /// Applies all objects in their order: what the pod needs comes before it.
@@ -119,6 +122,8 @@ pub(super) async fn apply(
         ca,
         tls,
         iam,
+        control_authority,
+        control,
         root,
         service,
         pods_service,
@@ -149,6 +154,10 @@ pub(super) async fn apply(
     wrote(applier.apply(authority, found.authority, Mark::Owner).await?.1);
     let live = watch::find(&stores.config_maps, at, &names.ca());
     wrote(applier.apply(ca, live, Mark::Owner).await?.1);
+    wrote(applier.apply(control_authority, found.control, Mark::Owner).await?.1);
+    let live = watch::find(&stores.config_maps, at, &names.control());
+    let (control, done) = applier.apply(control, live, Mark::Owner).await?;
+    wrote(done);
     let (tls, done) = applier.apply(tls, found.tls, Mark::Owner).await?;
     wrote(done);
     let (iam, done) = iam_key::apply(tenant, iam, found.iam, context).await?;
@@ -179,10 +188,11 @@ pub(super) async fn apply(
     wrote(applier.apply(disruption_budget, live, Mark::Owner).await?.1);
 
     let secrets = format!(
-        "{}.{}.{}",
+        "{}.{}.{}.{}",
         tls.resource_version().unwrap_or_default(),
         root_version.unwrap_or_default(),
-        iam.resource_version().unwrap_or_default()
+        iam.resource_version().unwrap_or_default(),
+        control.resource_version().unwrap_or_default()
     );
     let pod = watch::find(&stores.pods, at, &names.pod());
     deliver(tenant, pod.as_ref(), &secrets, context).await?;
