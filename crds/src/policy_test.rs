@@ -93,7 +93,7 @@ pub struct Case {
     #[schemars(length(min = 1, max = 128))]
     pub name: String,
 
-    /// Who asks.
+    /// Who asks for it.
     #[serde(rename = "as")]
     pub who: Who,
 

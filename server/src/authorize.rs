@@ -244,7 +244,7 @@ pub fn decide_in(
     if matches!(boundary, Some(None)) {
         return Decision { lacking: Some(Layer::Boundary), ..Decision::NOBODY };
     }
-    let mut policies = Policies {
+    let policies = Policies {
         identity: &identity,
         groups: &groups,
         boundary: boundary.flatten(),
@@ -254,31 +254,41 @@ pub fn decide_in(
     };
     let principal = caller.principal();
     let request = Request { principal: &principal, action, resource, context };
-    let mut decision = coffer_policy::decide(&policies, &request);
-    // What a resource's bucket policy gives is held to the boundary as well, whoever gets it.
-    let ceiling = bucket.and_then(|bucket| snapshot.ceiling_of_bucket(&bucket.bucket));
-    if let Some(ceiling) = ceiling
-        && decision.by.is_some_and(|by| by.layer == Layer::Bucket)
-        && decision.outcome == Outcome::Allow
-    {
-        let Some(ceiling) = named(snapshot, ceiling) else {
-            return Decision { lacking: Some(Layer::Boundary), ..Decision::NOBODY };
-        };
-        let both: Vec<Named<'_>> = limit.into_iter().chain([ceiling]).collect();
-        policies.limits = &both;
-        decision = coffer_policy::decide(&policies, &request);
-        let coffer_policy::Decision { outcome, by, lacking } = decision;
-        return told(outcome, by, lacking);
+    let decision = coffer_policy::decide(&policies, &request);
+    // What a policy of a resource gives is held to its boundary, whoever gets it.
+    let given = decision.by.filter(|_| decision.outcome == Outcome::Allow);
+    let ceiling = given.and_then(|by| match by.layer {
+        Layer::Identity | Layer::Group => snapshot.ceiling_of_policy(by.policy),
+        Layer::Bucket => bucket.and_then(|bucket| snapshot.ceiling_of_bucket(&bucket.bucket)),
+        Layer::Boundary | Layer::Session | Layer::Limit => None,
+    });
+    if let Some(ceiling) = ceiling.filter(|_| policies.boundary.is_none()) {
+        let within = named(snapshot, ceiling).is_some_and(|ceiling| {
+            let both: Vec<Named<'_>> = limit.into_iter().chain([ceiling]).collect();
+            let policies = Policies { limits: &both, ..policies };
+            coffer_policy::decide(&policies, &request).outcome == Outcome::Allow
+        });
+        if !within {
+            // Others may give it. Nothing denies it, or it wouldn't have been given.
+            let free = |named: &&Named<'_>| snapshot.ceiling_of_policy(named.name).is_none();
+            let own: Vec<Named<'_>> = identity.iter().filter(free).copied().collect();
+            let of_groups: Vec<Named<'_>> = groups.iter().filter(free).copied().collect();
+            let bucket = policies.bucket.filter(|_| {
+                bucket.is_some_and(|it| snapshot.ceiling_of_bucket(&it.bucket).is_none())
+            });
+            let policies = Policies { identity: &own, groups: &of_groups, bucket, ..policies };
+            return told(coffer_policy::decide(&policies, &request));
+        }
     }
-    let coffer_policy::Decision { outcome, by, lacking } = decision;
-    told(outcome, by, lacking)
+    told(decision)
 }
 
 fn named<'a>(snapshot: &'a Snapshot, name: &'a Name) -> Option<Named<'a>> {
     Some(Named { name: name.as_str(), policy: snapshot.policy(name.as_str())? })
 }
 
-fn told(outcome: Outcome, by: Option<coffer_policy::By<'_>>, lacking: Option<Layer>) -> Decision {
+fn told(decision: coffer_policy::Decision<'_>) -> Decision {
+    let coffer_policy::Decision { outcome, by, lacking } = decision;
     let by = by.map(|by| By {
         layer: by.layer,
         policy: by.policy.to_owned(),

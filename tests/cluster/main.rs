@@ -8,5 +8,6 @@ mod tenants;
 mod faults;
 mod certificate;
 mod roll;
+mod resources;
 mod rest;
 mod uninstall;

@@ -7,4 +7,5 @@ mod start;
 mod change;
 mod end;
 mod check;
+mod resources;
 mod documents;

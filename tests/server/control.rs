@@ -69,6 +69,7 @@ async fn server() -> (Server, Authority) {
     let authority = Authority::new("control of team/photos");
     authority.write(folder.path());
     people::change_in(folder.path(), |draft| {
+        people::user(draft, "carol", "")?;
         people::user(draft, "alice", &people::allow(&["s3:*"]))
     })
     .await;
@@ -322,6 +323,19 @@ async fn nothing_that_resources_make_goes_beyond_the_boundary() {
     }
     assert_eq!(stranger("GET", "/photos").await, 200);
     assert_eq!(stranger("PUT", "/photos/k").await, 403);
+    // What a policy of a resource gives to another hand's user is held to it; what he has besides is not.
+    let wide = json!({"name": "wide", "document": document("s3:*")});
+    put(&client, "policy", bounded(owner("Policy", "wide"), wide), "").await;
+    let built_in = json!({"owner": owner("Policy", "readwrite"), "name": "readwrite", "document": document("s3:*")});
+    put(&client, "policy", built_in, "CofferNotOwned").await;
+    let attach = "userOrGroup=carol&isGroup=false&policyName=wide";
+    server.client().send("PUT", "/minio/admin/v3/set-user-or-group-policy", attach, &[], "").await;
+    let carol = people::client_of(&server, "carol");
+    assert_eq!(carol.send("GET", "/", "", &[], "").await.status, 200);
+    assert_eq!(carol.send("PUT", "/photos/c", "", &[], "x").await.status, 403);
+    let attach = "userOrGroup=carol&isGroup=false&policyName=wide,readwrite";
+    server.client().send("PUT", "/minio/admin/v3/set-user-or-group-policy", attach, &[], "").await;
+    assert_eq!(carol.send("PUT", "/photos/c", "", &[], "x").await.status, 200);
     // It holds nobody else.
     assert_eq!(alice.send("PUT", "/photos/k", "", &[], "x").await.status, 200);
     let said = put(

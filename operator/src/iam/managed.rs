@@ -154,9 +154,11 @@ impl Job<'_> {
         if let Some(members) = body.as_object_mut() {
             let owner = json!({"resource": self.of.path(), "uid": self.of.uid});
             members.insert("owner".to_owned(), owner);
-            // A policy is held back where it is attached; it may be the boundary itself.
-            if call != "policy" && call != "release" {
-                members.insert("boundary".to_owned(), json!(self.tenant.boundary));
+            let boundary = self.tenant.boundary.as_deref();
+            let is_it = call == "policy" && members.get("name") == Some(&json!(boundary));
+            // It holds everything but itself.
+            if !is_it && call != "release" {
+                members.insert("boundary".to_owned(), json!(boundary));
             }
         }
         body
@@ -274,7 +276,7 @@ async fn job<'a, K: Managed>(
             Reason::ReferenceNotFound,
             format!("spec.tenantRef: there is no Tenant `{key}`; it is waited for"),
         )),
-        Standing::Gone | Standing::NotAllowed => Err(stalled(
+        Standing::Gone | Standing::NotAllowed(_) => Err(stalled(
             Reason::NotAllowed,
             format!(
                 "spec.tenantRef: no Tenant `{key}` lets in the namespace `{}`; have its spec.allowedNamespaces select it",
@@ -301,18 +303,18 @@ pub async fn release<K: Managed>(
     let of = resource.of();
     let key = tenant_of(resource.tenant_ref(), &of.namespace);
     let tenant = match world.tenant(&key, &of.namespace).await {
-        // What isn't let in has made nothing, or it is the Tenant's owner who took the right away: what is there stays marked.
-        Standing::Gone | Standing::NotAllowed => {
+        Standing::Gone => {
             world.calls().forget(&of);
             return Ok(());
         }
-        Standing::NotReady => {
+        // What it made while it was let in is its own to remove.
+        Standing::Ready(tenant) | Standing::NotAllowed(Some(tenant)) => tenant,
+        Standing::NotReady | Standing::NotAllowed(None) => {
             let message = format!(
                 "the Tenant `{key}` doesn't answer; what was made there is removed once it does"
             );
             return Err(waiting(Reason::TenantNotReady, message));
         }
-        Standing::Ready(tenant) => tenant,
     };
     world.calls().forget(&of);
     let job = Job { of, tenant, world, now };

@@ -49,8 +49,8 @@ impl Of {
 pub enum Standing {
     /// There is none.
     Gone,
-    /// It doesn't let in the resource's namespace.
-    NotAllowed,
+    /// It doesn't let in the resource's namespace; what that had made before can be removed, if it answers.
+    NotAllowed(Option<Arc<Access>>),
     /// It doesn't answer yet, or shall not.
     NotReady,
     /// It answers.

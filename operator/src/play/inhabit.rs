@@ -73,7 +73,7 @@ impl World for PlayWorld {
         };
         let allowed = tenant.spec.allowed_namespaces.as_ref().map(|allowed| &allowed.selector);
         if key.namespace != from && !lets_in(allowed, from) {
-            return Standing::NotAllowed;
+            return Standing::NotAllowed(self.tenants.get(key));
         }
         self.tenants.get(key).map_or(Standing::NotReady, Standing::Ready)
     }

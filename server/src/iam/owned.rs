@@ -87,7 +87,9 @@ impl Draft {
         now: Timestamp,
     ) -> Result<(), Refused> {
         let there = self.after.policies.get(name).map(|stored| stored.policy.clone());
-        let mark = self.mark(Marked::Policy(name.clone()), there.is_some(), whose)?;
+        // A built-in one is there too: whoever has it would have another.
+        let exists = self.after.policy(name.as_str()).is_some();
+        let mark = self.mark(Marked::Policy(name.clone()), exists, whose)?;
         if there.is_none_or(|there| there.document() != policy.document()) {
             self.put_policy(name, policy.clone(), now)?;
         }

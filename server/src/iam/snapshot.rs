@@ -165,6 +165,14 @@ impl Snapshot {
         self.marks.get(&Marked::User(user.name.clone()))?.ceiling.as_ref()
     }
 
+    /// The name of the policy beyond which this one gives nothing, if a resource that is held to one made it.
+    pub fn ceiling_of_policy(&self, policy: &str) -> Option<&Name> {
+        if self.marks.is_empty() {
+            return None;
+        }
+        self.marks.get(&Marked::Policy(Name::kept(policy)))?.ceiling.as_ref()
+    }
+
     /// The name of the policy beyond which the policy of this bucket gives nothing, if a resource that is held to one put it.
     pub fn ceiling_of_bucket(&self, bucket: &Name) -> Option<&Name> {
         self.marks.get(&Marked::Bucket(bucket.clone()))?.ceiling.as_ref()

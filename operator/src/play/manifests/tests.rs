@@ -79,7 +79,7 @@ fn what_is_wrong_is_named_with_its_field() {
             GOOD.replace("name: photos", "name: photos, namespace: .."),
             "metadata: name or namespace",
         ),
-        ("other kind of ours", GOOD.replace("kind: Tenant", "kind: Policy"), "no kind `Policy`"),
+        ("other kind of ours", GOOD.replace("kind: Tenant", "kind: Console"), "no kind `Console`"),
         ("no kind", "a: 1".to_owned(), "`apiVersion` or `kind` is missing"),
         (
             "doubled key",

@@ -93,11 +93,11 @@ impl World for Cluster {
         let tenant = match &guard.0 {
             Ok(tenant) => tenant,
             Err(_unreadable) if key.namespace == from => return Standing::NotReady,
-            Err(_unreadable) => return Standing::NotAllowed,
+            Err(_unreadable) => return Standing::NotAllowed(None),
         };
         let allowed = tenant.spec.allowed_namespaces.as_ref().map(|allowed| &allowed.selector);
         if key.namespace != from && !lets_in(allowed, from) {
-            return Standing::NotAllowed;
+            return Standing::NotAllowed(self.ready.get(key));
         }
         if tenant.metadata.deletion_timestamp.is_some() {
             return Standing::Gone;
