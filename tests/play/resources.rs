@@ -93,7 +93,7 @@ async fn what_manifests_say_is_in_the_tenant_and_goes_with_them() {
     stage.write("policies.yaml", &edited);
     stage
         .until("the case is named", || {
-            stage.err().contains("case `guests change nothing`: Deny is expected")
+            stage.err().contains("case `nobody fills another's`: Deny is expected")
         })
         .await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -167,7 +167,7 @@ fn check_runs_the_policy_tests() {
             "policies.yaml",
             r#""s3:PutObject", "s3:DeleteObject""#,
             r#""s3:Putt""#,
-            "Policy photos/upload: line 6",
+            "Policy photos/upload: line 7, column 18",
         ),
         (
             "a bucket's policy",
