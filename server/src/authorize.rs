@@ -258,11 +258,13 @@ pub fn decide_in(
     // What a policy of a resource gives is held to its boundary, whoever gets it.
     let given = decision.by.filter(|_| decision.outcome == Outcome::Allow);
     let ceiling = given.and_then(|by| match by.layer {
+        // Whoever has a boundary was held to it already, but for what buckets give.
+        Layer::Identity | Layer::Group if policies.boundary.is_some() => None,
         Layer::Identity | Layer::Group => snapshot.ceiling_of_policy(by.policy),
         Layer::Bucket => bucket.and_then(|bucket| snapshot.ceiling_of_bucket(&bucket.bucket)),
         Layer::Boundary | Layer::Session | Layer::Limit => None,
     });
-    if let Some(ceiling) = ceiling.filter(|_| policies.boundary.is_none()) {
+    if let Some(ceiling) = ceiling {
         let within = named(snapshot, ceiling).is_some_and(|ceiling| {
             let both: Vec<Named<'_>> = limit.into_iter().chain([ceiling]).collect();
             let policies = Policies { limits: &both, ..policies };
