@@ -174,7 +174,7 @@ fn check_runs_the_policy_tests() {
             "bucket.yaml",
             "s3:GetObject",
             "s3:Gett",
-            "Bucket photos/album: spec.policy: line 7",
+            "Bucket photos/album: spec.policy: line 8, column 17",
         ),
         (
             "a policy that isn't there",
