@@ -72,6 +72,24 @@ pub enum Reason {
     KmsUntried,
     /// The operator lacks a right; the message names verb and object.
     Forbidden,
+    /// The Tenant holds exactly what the resource says, and it was tried.
+    InForce,
+    /// It is kept, and refused as asked.
+    Disabled,
+    /// Every case is decided as expected.
+    Passed,
+    /// A case of a PolicyTest is decided otherwise than it expects; the message names it.
+    TestFailed,
+    /// The Tenant isn't ready, or doesn't answer yet.
+    TenantNotReady,
+    /// The Tenant doesn't let this namespace in; see its `spec.allowedNamespaces`.
+    NotAllowed,
+    /// It can't be deleted, because it is used; the message names by whom.
+    InUse,
+    /// It goes beyond what the Tenant's `spec.iam` allows.
+    BeyondBoundary,
+    /// Its time is over.
+    Expired,
     /// The API server didn't answer; the operator tries again.
     ApiUnavailable,
     /// Something inside the operator failed; the operator tries again.
@@ -80,7 +98,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for documentation and metrics.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 32] = [
         Self::Answering,
         Self::Starting,
         Self::RollingOut,
@@ -102,6 +120,15 @@ impl Reason {
         Self::KmsFailing,
         Self::KmsUntried,
         Self::Forbidden,
+        Self::InForce,
+        Self::Disabled,
+        Self::Passed,
+        Self::TestFailed,
+        Self::TenantNotReady,
+        Self::NotAllowed,
+        Self::InUse,
+        Self::BeyondBoundary,
+        Self::Expired,
         Self::ApiUnavailable,
         Self::Internal,
     ];
@@ -130,6 +157,15 @@ impl Reason {
             Self::KmsFailing => "KmsFailing",
             Self::KmsUntried => "KmsUntried",
             Self::Forbidden => "Forbidden",
+            Self::InForce => "InForce",
+            Self::Disabled => "Disabled",
+            Self::Passed => "Passed",
+            Self::TestFailed => "TestFailed",
+            Self::TenantNotReady => "TenantNotReady",
+            Self::NotAllowed => "NotAllowed",
+            Self::InUse => "InUse",
+            Self::BeyondBoundary => "BeyondBoundary",
+            Self::Expired => "Expired",
             Self::ApiUnavailable => "ApiUnavailable",
             Self::Internal => "Internal",
         }

@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::{Map, Value, json};
 
-use crate::Tenant;
+use crate::{AccessKey, Bucket, Policy, PolicyBinding, PolicyTest, Tenant, User};
 
 /// Longest list where a field doesn't say less.
 const MAX_ITEMS: u64 = 32;
@@ -63,7 +63,22 @@ impl Definition {
 /// # Errors
 /// [`DefinitionError`] when the derived definitions don't have the expected shape.
 pub fn all() -> Result<Vec<Definition>, DefinitionError> {
-    Ok(vec![tenant()?])
+    Ok(vec![
+        tenant()?,
+        Definition { file: "policies.yaml", json: finish(&Policy::crd())? },
+        Definition { file: "policytests.yaml", json: finish(&PolicyTest::crd())? },
+        Definition { file: "users.yaml", json: finish(&User::crd())? },
+        Definition { file: "accesskeys.yaml", json: finish(&AccessKey::crd())? },
+        Definition { file: "policybindings.yaml", json: finish(&PolicyBinding::crd())? },
+        Definition { file: "buckets.yaml", json: finish(&Bucket::crd())? },
+    ])
+}
+
+impl Definition {
+    /// The kind that it defines.
+    pub fn kind(&self) -> &str {
+        self.json.pointer("/spec/names/kind").and_then(Value::as_str).unwrap_or_default()
+    }
 }
 
 /// The Tenant's definition.

@@ -6,6 +6,7 @@ pub mod kms;
 pub mod exposure;
 pub mod limits;
 pub mod pod;
+pub mod iam;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reference::{PullSecretRef, SecretRef};
 pub use exposure::{Exposure, NetworkPolicy, ServiceType};
+pub use iam::{AllowedNamespaces, IamSettings};
 pub use kms::{DataKeys, Kms};
 pub use limits::{Limits, SignatureV2};
 pub use pod::{PodTemplate, PullPolicy, Resources};
@@ -127,6 +129,14 @@ pub struct TenantSpec {
     /// The root credentials. Default: random ones in the Secret `NAME-root` (keys `accessKey` and `secretKey`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root_credentials: Option<RootCredentials>,
+
+    /// Which other namespaces may name this Tenant in their `tenantRef`. Default: none; only resources of its own namespace may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_namespaces: Option<AllowedNamespaces>,
+
+    /// What holds for the users, keys and policies that resources make. Default: what each field says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iam: Option<IamSettings>,
 
     /// Whether a `NetworkPolicy` guards the pod. Default: enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]

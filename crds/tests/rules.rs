@@ -4,20 +4,30 @@
 
 use std::collections::BTreeSet;
 
-use coffer_crds::definition;
-use kube::core::cel::Validator;
+use coffer_crds::definition::{self, Definition};
+use kube::core::cel::{Validator, apply_defaults};
 use serde_json::{Value, json};
 
-fn tenant(case: &Value) -> Value {
+fn kind(case: &Value) -> &str {
+    case["kind"].as_str().unwrap_or("Tenant")
+}
+
+fn object(kind: &str, case: &Value) -> Value {
+    let bases: Value = serde_yaml::from_str(include_str!("bases.yaml")).unwrap();
     let mut object = json!({
-        "apiVersion": "coffer.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "photos"},
-        "spec": {"storage": {"embedded": {"size": "10Gi", "storageClassName": "fast"}}}
+        "apiVersion": "coffer.dev/v1alpha1", "kind": kind, "metadata": {"name": "photos"},
+        "spec": bases[kind]
     });
     if let Some(name) = case["name"].as_str() {
         object["metadata"]["name"] = json!(name);
     }
     merge(&mut object["spec"], &case["spec"]);
-    object
+    // As the API server does before it asks the rules.
+    apply_defaults(definition(kind).schema().unwrap(), &object)
+}
+
+fn definition(kind: &str) -> Definition {
+    definition::all().unwrap().into_iter().find(|definition| definition.kind() == kind).unwrap()
 }
 
 fn merge(target: &mut Value, patch: &Value) {
@@ -35,7 +45,7 @@ fn merge(target: &mut Value, patch: &Value) {
 }
 
 fn messages(object: &Value, old: Option<&Value>) -> Vec<String> {
-    let definition = definition::tenant().unwrap();
+    let definition = definition(object["kind"].as_str().unwrap());
     match Validator::new().validate(definition.schema().unwrap(), object, old) {
         Ok(()) => Vec::new(),
         Err(errors) => errors.as_slice().iter().map(|error| error.message.clone()).collect(),
@@ -49,15 +59,15 @@ fn cases() -> Vec<Value> {
 #[test]
 fn each_rule_accepts_one_and_refuses_one() {
     for case in cases() {
-        let plain = tenant(&json!({}));
+        let plain = object(kind(&case), &json!({}));
         let old = case["changed"].as_bool().unwrap_or_default().then_some(&plain);
         let rule = &case["rule"];
         assert_eq!(
-            messages(&tenant(&case["accepted"]), old),
+            messages(&object(kind(&case), &case["accepted"]), old),
             Vec::<String>::new(),
             "{rule}: accepted"
         );
-        let refusal = messages(&tenant(&case["refused"]), old);
+        let refusal = messages(&object(kind(&case), &case["refused"]), old);
         let expected = case["message"].as_str().unwrap();
         assert!(
             refusal.len() == 1 && refusal[0].starts_with(expected),
@@ -68,14 +78,17 @@ fn each_rule_accepts_one_and_refuses_one() {
 
 #[test]
 fn no_rule_is_untried() {
-    let tried: BTreeSet<String> =
-        cases().iter().map(|case| case["message"].as_str().unwrap().to_owned()).collect();
     let mut untried = Vec::new();
-    collect(definition::tenant().unwrap().schema().unwrap(), &mut |message| {
-        if !tried.iter().any(|begin| message.starts_with(begin)) {
-            untried.push(message.to_owned());
-        }
-    });
+    for definition in definition::all().unwrap() {
+        let of_kind = cases().into_iter().filter(|case| kind(case) == definition.kind());
+        let tried: BTreeSet<String> =
+            of_kind.map(|case| case["message"].as_str().unwrap().to_owned()).collect();
+        collect(definition.schema().unwrap(), &mut |message| {
+            if !tried.iter().any(|begin| message.starts_with(begin)) {
+                untried.push(format!("{}: {message}", definition.kind()));
+            }
+        });
+    }
     assert_eq!(untried, Vec::<String>::new());
 }
 

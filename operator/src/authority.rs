@@ -4,6 +4,7 @@
 //! The constraints sit on the intermediate, because Java ignores those of a root. Subjects are distinct, key identifiers
 //! and usages are set: without them OpenSSL and Python refuse the chain in strict mode.
 
+pub mod control;
 pub mod renewal;
 pub mod self_signed;
 

@@ -8,17 +8,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coffer_signature::{PayloadHash, SignError, Signer};
+use bytes::Bytes;
+use coffer_signature::{Credentials, PayloadHash, SignError, Signer};
 use http::header::{HOST, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::authority::KeyedCertificate;
 use crate::root_credentials::RootCredentials;
 
 /// How long one request may take, with connecting.
@@ -26,10 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the question about the KMS may take: a server that waits for its KMS gives up earlier, twice in a row.
 const KMS_PATIENCE: Duration = Duration::from_secs(25);
 /// No answer that is read here is longer.
-const LONGEST_ANSWER: usize = 1024 * 1024;
+const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 /// Where a server is and how it is known.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Where to connect to.
     pub address: SocketAddr,
@@ -89,6 +91,33 @@ pub enum ProbeError {
     Timeout(Duration),
 }
 
+/// Whether the server knows who signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// It does, whether or not it allows anything.
+    Known,
+    /// It doesn't; the code of its error.
+    Unknown(String),
+}
+
+/// Why a call of the control identity failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// There is no answer.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The server says no.
+    #[error("{message}")]
+    Refused {
+        /// The HTTP status.
+        status: StatusCode,
+        /// The code of its error.
+        code: String,
+        /// What it says.
+        message: String,
+    },
+}
+
 /// Asks for the list of buckets, signed by the root credentials, and is content with 200 alone.
 ///
 /// # Errors
@@ -98,7 +127,56 @@ pub async fn list_buckets(
     root: &RootCredentials,
     now: Timestamp,
 ) -> Result<(), ProbeError> {
-    get(target, root, "/", PATIENCE, now).await.map(|_body| ())
+    let (status, body) = signed(target, root.credentials(), "/", PATIENCE, now).await?;
+    let code = error_code(&String::from_utf8_lossy(&body));
+    if status == StatusCode::OK { Ok(()) } else { Err(ProbeError::Answer { status, code }) }
+}
+
+/// Asks for the list of buckets, signed by `credentials`: whether these are known. What they may is another question.
+///
+/// # Errors
+/// [`ProbeError`] when there is no answer that says so.
+pub async fn knows(
+    target: &Target,
+    credentials: &Credentials,
+    now: Timestamp,
+) -> Result<Signature, ProbeError> {
+    let (status, body) = signed(target, credentials, "/", PATIENCE, now).await?;
+    let code = error_code(&String::from_utf8_lossy(&body));
+    match (status, code.as_deref()) {
+        (StatusCode::OK, _) | (StatusCode::FORBIDDEN, Some("AccessDenied")) => Ok(Signature::Known),
+        (StatusCode::FORBIDDEN, Some(code)) => Ok(Signature::Unknown(code.to_owned())),
+        (_, _) => Err(ProbeError::Answer { status, code }),
+    }
+}
+
+/// Makes a call of the admin API below `coffer/` as the control identity.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn call(
+    target: &Target,
+    identity: &KeyedCertificate,
+    method: Method,
+    call: &str,
+    body: &serde_json::Value,
+) -> Result<serde_json::Value, CallError> {
+    let text = if method == Method::GET { String::new() } else { body.to_string() };
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("/minio/admin/v3/coffer/{call}"))
+        .header(HOST, host(target)?)
+        .body(Full::new(Bytes::from(text)))
+        .map_err(ProbeError::from)?;
+    let (status, answer) = answered(target, request, PATIENCE, Some(identity)).await?;
+    let json: serde_json::Value = serde_json::from_slice(&answer).unwrap_or_default();
+    if status.is_success() {
+        return Ok(json);
+    }
+    let text = |name: &str| json.get(name).and_then(|text| text.as_str()).unwrap_or_default();
+    let (code, message) =
+        (text("Code").to_owned(), text("Message").trim_end_matches('.').to_owned());
+    Err(CallError::Refused { status, code, message })
 }
 
 /// What is asked of a server about its KMS.
@@ -133,7 +211,11 @@ pub async fn ask_kms(
         KmsQuestion::DefaultKey => "/minio/kms/v1/key/status",
         KmsQuestion::Service => "/minio/kms/v1/status",
     };
-    Ok(problem(&get(target, root, path, KMS_PATIENCE, now).await?))
+    let (status, body) = signed(target, root.credentials(), path, KMS_PATIENCE, now).await?;
+    if status == StatusCode::OK {
+        return Ok(problem(&body));
+    }
+    Err(ProbeError::Answer { status, code: error_code(&String::from_utf8_lossy(&body)) })
 }
 
 /// What the answer about a KMS complains of.
@@ -152,40 +234,53 @@ fn problem(body: &[u8]) -> Option<KmsProblem> {
     Some(KmsProblem { kind: text("error-kind").unwrap_or("Failing").to_owned(), text: clean })
 }
 
-/// A signed GET that must be answered by 200; its body.
-async fn get(
+/// A signed GET: its status and body.
+async fn signed(
     target: &Target,
-    root: &RootCredentials,
+    credentials: &Credentials,
     path: &str,
     patience: Duration,
     now: Timestamp,
-) -> Result<bytes::Bytes, ProbeError> {
+) -> Result<(StatusCode, Bytes), ProbeError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, host(target)?);
+    let signer = Signer { credentials, region: &target.region, service: "s3" };
+    signer.sign_headers(&Method::GET, path, "", &mut headers, &PayloadHash::of(b""), now)?;
+    let mut request = Request::builder().method(Method::GET).uri(path).body(Full::default())?;
+    *request.headers_mut() = headers;
+    answered(target, request, patience, None).await
+}
+
+fn host(target: &Target) -> Result<HeaderValue, ProbeError> {
     let host = match target.port {
         443 => target.host.clone(),
         port => format!("{}:{port}", target.host),
     };
-    let mut headers = HeaderMap::new();
-    headers.insert(HOST, HeaderValue::from_str(&host).map_err(|_invalid| ProbeError::Name(host))?);
-    let signer = Signer { credentials: root.credentials(), region: &target.region, service: "s3" };
-    signer.sign_headers(&Method::GET, path, "", &mut headers, &PayloadHash::of(b""), now)?;
-    let mut request =
-        Request::builder().method(Method::GET).uri(path).body(Empty::<bytes::Bytes>::new())?;
-    *request.headers_mut() = headers;
-    tokio::time::timeout(patience, exchange(target, request))
+    HeaderValue::from_str(&host).map_err(|_invalid| ProbeError::Name(host))
+}
+
+async fn answered(
+    target: &Target,
+    request: Request<Full<Bytes>>,
+    patience: Duration,
+    identity: Option<&KeyedCertificate>,
+) -> Result<(StatusCode, Bytes), ProbeError> {
+    tokio::time::timeout(patience, exchange(target, request, identity))
         .await
         .map_err(|_elapsed| ProbeError::Timeout(patience))?
 }
 
 async fn exchange(
     target: &Target,
-    request: Request<Empty<bytes::Bytes>>,
-) -> Result<bytes::Bytes, ProbeError> {
+    request: Request<Full<Bytes>>,
+    identity: Option<&KeyedCertificate>,
+) -> Result<(StatusCode, Bytes), ProbeError> {
     let refused = |cause| ProbeError::Connect { address: target.address, cause };
     let tcp = TcpStream::connect(target.address).await.map_err(refused)?;
     tcp.set_nodelay(true).map_err(refused)?;
     let name = ServerName::try_from(target.host.clone())
         .map_err(|_invalid| ProbeError::Name(target.host.clone()))?;
-    let tls = TlsConnector::from(client_config(&target.roots)?)
+    let tls = TlsConnector::from(client_config(&target.roots, identity)?)
         .connect(name, tcp)
         .await
         .map_err(ProbeError::Tls)?;
@@ -198,26 +293,32 @@ async fn exchange(
     let status = answer.status();
     let body = Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await;
     connection.abort();
-    let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    if status == StatusCode::OK {
-        return Ok(body);
-    }
-    let code = error_code(&String::from_utf8_lossy(&body));
-    Err(ProbeError::Answer { status, code })
+    let body = body.map_err(|_cut_off| ProbeError::Answer { status, code: None })?;
+    Ok((status, body.to_bytes()))
 }
 
-fn client_config(roots: &str) -> Result<Arc<rustls::ClientConfig>, ProbeError> {
+fn client_config(
+    roots: &str,
+    identity: Option<&KeyedCertificate>,
+) -> Result<Arc<rustls::ClientConfig>, ProbeError> {
     let mut store = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(roots.as_bytes()) {
         store.add(certificate?)?;
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+    let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(store)
-        .with_no_client_auth();
+        .with_root_certificates(store);
+    let mut config = match identity {
+        None => config.with_no_client_auth(),
+        Some(identity) => {
+            let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes());
+            let key = PrivateKeyDer::from_pem_slice(identity.key.reveal().as_bytes())?;
+            config.with_client_auth_cert(chain.collect::<Result<_, _>>()?, key)?
+        }
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // Each proof is a full handshake, so that a new certificate is seen.
+    // Each proof is a full handshake, so that a new certificate is seen, and ours is proven.
     config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
 }

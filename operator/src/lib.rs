@@ -16,6 +16,7 @@ pub mod root_credentials;
 pub mod iam_key;
 pub mod control;
 pub mod kms_probe;
+pub mod iam;
 pub mod event;
 pub mod lease;
 pub mod health;

@@ -1,5 +1,6 @@
 //! `coffer-operator`: runs in a cluster, plays without one, prints the resource definitions.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -105,8 +106,21 @@ struct Crds {
 #[derive(Debug, clap::Args)]
 struct Explain {
     /// Read a question from each line of standard input, as JSON, and answer each by a line.
-    #[arg(long, required = true)]
+    #[arg(long, conflicts_with = "user")]
     batch: bool,
+    /// The user that asks, as a User resource names it.
+    #[arg(required_unless_present = "batch", requires_all = ["action", "resource", "manifests"])]
+    user: Option<String>,
+    /// What for, such as s3:GetObject.
+    action: Option<String>,
+    /// On what: an ARN such as arn:aws:s3:::album/a.jpg, or *.
+    resource: Option<String>,
+    /// Files and folders of manifests, which alone are asked.
+    #[arg(short = 'f', long, value_name = "PATH")]
+    manifests: Vec<PathBuf>,
+    /// What else is known of the request, such as aws:SourceIp=192.0.2.1.
+    #[arg(long, value_name = "KEY=VALUE")]
+    context: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -125,7 +139,8 @@ async fn main() -> ExitCode {
         Command::Run(arguments) => run(arguments).await,
         Command::Play(arguments) => play(arguments).await,
         Command::Crds(arguments) => crds(&arguments),
-        Command::Explain(Explain { batch: _ }) => explain_batch(),
+        Command::Explain(explain) if explain.batch => explain_batch(),
+        Command::Explain(explain) => explain_manifests(&explain),
         Command::Audit(Audit::Verify { files }) => audit_verify(&files),
     };
     match outcome {
@@ -227,6 +242,30 @@ fn explain_batch() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let out = std::io::BufWriter::new(std::io::stdout().lock());
     explain::batch(std::io::stdin().lock(), out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn explain_manifests(asked: &Explain) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let Explain { batch: _, user, action, resource, manifests, context } = asked;
+    let text = |argument: &'_ Option<String>| argument.clone().unwrap_or_default();
+    let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for pair in context {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| format!("--context `{pair}`: write it as KEY=VALUE"))?;
+        known.entry(key.to_owned()).or_default().push(value.to_owned());
+    }
+    match check::explain(manifests, &text(user), &text(action), &text(resource), &known) {
+        Ok(answer) => {
+            writeln!(std::io::stdout().lock(), "{answer}")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(problems) => {
+            for problem in &problems {
+                complain(problem);
+            }
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 #[expect(

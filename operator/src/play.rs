@@ -7,6 +7,7 @@ pub mod pod;
 pub mod process;
 pub mod environment;
 mod tend;
+mod inhabit;
 mod progress;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 use self::manifests::{Key, Manifests, Stamp};
 use self::progress::Progress;
 use self::tend::Wish;
+use crate::iam::Tenants;
 
 /// How often the manifests are looked at.
 const LOOK: Duration = Duration::from_millis(300);
@@ -148,13 +150,29 @@ struct Stage {
     stamps: BTreeMap<PathBuf, Stamp>,
     players: BTreeMap<Key, Player>,
     told: BTreeSet<String>,
+    /// The Tenants that answer, and who tends what is in them.
+    tenants: Arc<Tenants>,
+    inhabitants: watch::Sender<inhabit::Wish>,
+    inhabit: JoinHandle<()>,
 }
 
 impl Stage {
     fn new(options: Options) -> Self {
+        let (options, progress) = (Arc::new(options), Progress::default());
+        let tenants = Arc::new(Tenants::default());
+        let (inhabitants, inbox) = watch::channel(inhabit::Wish::default());
+        let inhabit = tokio::spawn(inhabit::inhabit(
+            Arc::clone(&options),
+            Arc::clone(&tenants),
+            inbox,
+            progress.clone(),
+        ));
         Self {
-            options: Arc::new(options),
-            progress: Progress::default(),
+            options,
+            progress,
+            tenants,
+            inhabitants,
+            inhabit,
             stamps: BTreeMap::new(),
             players: BTreeMap::new(),
             told: BTreeSet::new(),
@@ -167,7 +185,10 @@ impl Stage {
         if first == First::No && stamps == self.stamps {
             return Ok(());
         }
-        let known = |key: &Key| tend::accepted(&self.options.data, key);
+        let known = |kind: &str, key: &Key| match kind {
+            "Tenant" => tend::accepted(&self.options.data, key),
+            kind => inhabit::accepted(&self.options.data, kind, key),
+        };
         let manifests = manifests::read(&self.options.paths, known);
         // A file that is being written is read again, until it holds still.
         self.stamps = stamps;
@@ -181,8 +202,9 @@ impl Stage {
     }
 
     fn tell(&mut self, manifests: Manifests) -> Result<(), PlayError> {
-        let secrets = Arc::new(manifests.secrets);
-        let config_maps = Arc::new(manifests.config_maps);
+        let manifests = Arc::new(manifests);
+        let secrets = Arc::new(manifests.secrets.clone());
+        let config_maps = Arc::new(manifests.config_maps.clone());
         let keys: BTreeSet<Key> = manifests.tenants.keys().cloned().collect();
         let ports = ports(&self.options.data, &keys).map_err(PlayError::Ports)?;
         // What can't be read may still be wished: nothing is removed while there are problems.
@@ -199,7 +221,9 @@ impl Stage {
         let staying = self.players.iter().filter(|(_, player)| !gone(player)).map(|(key, _)| key);
         let all: BTreeSet<Key> = keys.iter().chain(staying).cloned().collect();
         let names: BTreeSet<&str> = all.iter().map(|key| key.name.as_str()).collect();
-        for (key, tenant) in manifests.tenants {
+        let wish = inhabit::Wish { manifests: Arc::clone(&manifests), stops: false };
+        self.inhabitants.send_replace(wish);
+        for (key, tenant) in manifests.tenants.clone() {
             let env_file = self.options.env_file.as_ref().map(|file| {
                 match (all.len(), names.len() == all.len()) {
                     (1, _) => file.clone(),
@@ -235,6 +259,7 @@ impl Stage {
                 self.options.clone(),
                 receiver,
                 self.progress.clone(),
+                Arc::clone(&self.tenants),
             ));
             self.players.insert(key, Player { wish: sender, task });
         }
@@ -243,6 +268,11 @@ impl Stage {
 
     async fn stop(self) {
         self.progress.say("all", "stopping");
+        let manifests = Arc::default();
+        self.inhabitants.send_replace(inhabit::Wish { manifests, stops: true });
+        if self.inhabit.await.is_err() {
+            self.progress.problem("the task of resources in Tenants broke; what they made is kept");
+        }
         for player in self.players.values() {
             player.wish.send_replace(Wish::Stop);
         }

@@ -2,6 +2,7 @@
 //! with one reason; only what can't even be said there is an error.
 
 pub mod tenant;
+pub mod managed;
 mod failure;
 mod memory;
 
@@ -16,6 +17,7 @@ use tracing::{Instrument as _, error, info_span};
 use crate::apply;
 use crate::event::Events;
 use crate::health::Health;
+use crate::iam::Tenants;
 use crate::kms_probe::Prober;
 use crate::settings::Settings;
 use crate::watch::{Stores, Watched};
@@ -42,6 +44,8 @@ pub struct Context {
     pub applied: apply::Memory,
     /// Writes events.
     pub events: Events,
+    /// The Tenants that answer, for the resources in them.
+    pub tenants: Arc<Tenants>,
     /// Metrics.
     pub health: Arc<Health>,
     /// Namespaces whose Secrets are watched: there they needn't be read again and again.

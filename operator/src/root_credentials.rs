@@ -64,6 +64,25 @@ impl RootCredentials {
         Self::new(&value(data, ACCESS_KEY, 3)?, value(data, SECRET_KEY, 8)?)
     }
 
+    /// A new secret for this access key.
+    ///
+    /// # Errors
+    /// [`RootCredentialsError`] if it isn't one.
+    pub fn generate_for(
+        access_key: &str,
+        rng: &mut impl rand::CryptoRng,
+    ) -> Result<Self, RootCredentialsError> {
+        Self::new(access_key, random_text(LETTERS_AND_DIGITS, SECRET_KEY_LENGTH, rng))
+    }
+
+    /// An access key and its secret.
+    ///
+    /// # Errors
+    /// [`RootCredentialsError`] if they can't be such.
+    pub fn of(access_key: &str, secret_key: String) -> Result<Self, RootCredentialsError> {
+        Self::new(access_key, secret_key)
+    }
+
     fn new(access_key: &str, secret_key: String) -> Result<Self, RootCredentialsError> {
         Ok(Self(Credentials {
             access_key_id: access_key.parse().map_err(RootCredentialsError::AccessKey)?,

@@ -11,8 +11,10 @@ use tracing::{info, warn};
 use crate::apply;
 use crate::event::Events;
 use crate::health::{self, Health};
+use crate::iam::Tenants;
 use crate::kms_probe::Prober;
 use crate::lease::{Candidate, LeaseError};
+use crate::reconcile::managed::Shared;
 use crate::reconcile::{self, Context, Memory};
 use crate::settings::Settings;
 use crate::tenant::build::MANAGER;
@@ -112,8 +114,10 @@ async fn work(
     state.metrics.leads();
     info!("leading");
 
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (stop, stopped) = tokio::sync::watch::channel(());
     let (controller, stores) = watch::controller(client, &options.secret_namespaces);
+    let tenants = Arc::new(Tenants::default());
+    let resources = Shared::new(client, controller.store(), Arc::clone(&tenants), options, state);
     let context = Arc::new(Context {
         client: client.clone(),
         settings: options.settings.clone(),
@@ -122,15 +126,18 @@ async fn work(
         kms: Prober::default(),
         applied: apply::Memory::default(),
         events: Events::new(client, &options.identity),
+        tenants,
         health: state.clone(),
         secret_namespaces: options.secret_namespaces.clone(),
         poll: options.poll,
     });
+    let resources = resources.run(stopped.clone());
     let filled = Arc::new(tokio::sync::OnceCell::new());
     let stream = controller
         .graceful_shutdown_on(async move {
-            // Told to stop, or whoever would tell is gone: both end it.
-            drop(stopped.await);
+            let mut stopped = stopped;
+            // Whoever would tell is gone.
+            drop(stopped.changed().await);
         })
         .run(
             move |tenant, context| {
@@ -145,7 +152,9 @@ async fn work(
             |tenant, cause, context| reconcile::on_error(&tenant, cause, &context),
             context,
         );
-    let mut drained = std::pin::pin!(watch::drain(stream, report));
+    let mut drained = std::pin::pin!(async {
+        tokio::join!(watch::drain(stream, report), resources);
+    });
     let lost = async {
         match &lease {
             Some(lease) => lease.keep().await,
@@ -171,7 +180,7 @@ async fn work(
     Ok(())
 }
 
-fn report<R: std::error::Error + 'static, Q: std::error::Error + 'static>(
+pub(crate) fn report<R: std::error::Error + 'static, Q: std::error::Error + 'static>(
     error: kube::runtime::controller::Error<R, Q>,
 ) {
     use kube::runtime::controller::Error;

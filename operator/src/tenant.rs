@@ -48,6 +48,16 @@ impl ObjectNames {
         format!("{}-authority", self.tenant)
     }
 
+    /// The Secret with the control authority, mounted by no pod.
+    pub fn control_authority(&self) -> String {
+        format!("{}-control-ca", self.tenant)
+    }
+
+    /// The `ConfigMap` with the control authority's certificate, for the server.
+    pub fn control(&self) -> String {
+        format!("{}-control", self.tenant)
+    }
+
     /// The `ConfigMap` with the roots that clients trust.
     pub fn ca(&self) -> String {
         format!("{}-ca", self.tenant)

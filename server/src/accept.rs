@@ -2,6 +2,7 @@
 
 pub mod listener;
 pub mod certificate;
+pub mod client_certificate;
 pub mod sources;
 pub mod patient;
 mod drain;
@@ -12,19 +13,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use rustls::{CipherSuite, ProtocolVersion};
+use rustls::{CipherSuite, ProtocolVersion, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use crate::config::Limits;
+use client_certificate::ClientCertificate;
 use drain::{Drain, Watcher};
 use fair::Fair;
 use patient::Patient;
@@ -42,6 +45,8 @@ pub struct Peer {
     pub tls: Option<ProtocolVersion>,
     /// And the cipher suite.
     pub cipher: Option<CipherSuite>,
+    /// The certificate that the client proved to have.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// The most that waits on one HTTP/1.1 connection in either direction; a head has to fit.
@@ -55,7 +60,7 @@ const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// `answer` is asked for each request, with who sent it.
 pub async fn serve<A, F, B>(
     listener: TcpListener,
-    tls: TlsAcceptor,
+    tls: Arc<ArcSwap<ServerConfig>>,
     limits: Limits,
     answer: A,
     stop: impl Future<Output = ()>,
@@ -99,7 +104,8 @@ pub async fn serve<A, F, B>(
             continue;
         };
         let connected = Arc::new(connected);
-        let (tls, http, answer) = (tls.clone(), http.clone(), answer.clone());
+        let tls = TlsAcceptor::from(tls.load_full());
+        let (http, answer) = (http.clone(), answer.clone());
         let (watcher, open, patience) = (draining.watcher(), open.clone(), limits.patience());
         tokio::spawn(async move {
             let (_slot, _open) = (slot, open);
@@ -107,7 +113,8 @@ pub async fn serve<A, F, B>(
             let session = stream.get_ref().1;
             let cipher = session.negotiated_cipher_suite().map(|suite| suite.suite());
             let tls = session.protocol_version();
-            let peer = Peer { address, connected, tls, cipher };
+            let certificate = ClientCertificate::of(session).map(Arc::new);
+            let peer = Peer { address, connected, tls, cipher, certificate };
             connection(stream, &http, answer, peer, watcher, patience).await;
         });
     }

@@ -17,6 +17,7 @@ mod rotation;
 mod iam_archive;
 mod explain;
 mod kms;
+mod owned;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -95,7 +96,7 @@ pub(crate) struct Request<'a> {
     pub(crate) row: &'static Row,
     pub(crate) head: &'a Parts,
     pub(crate) caller: Caller,
-    pub(crate) secret: SecretKey,
+    pub(crate) secret: Option<SecretKey>,
     pub(crate) context: Context<'static>,
     pub(crate) now: Timestamp,
     pub(crate) length: Option<u64>,
@@ -136,7 +137,8 @@ impl Admin {
             Answer::NoContent => (StatusCode::NO_CONTENT, "application/json", Bytes::new()),
             Answer::Json(text) => (StatusCode::OK, "application/json", text.into()),
             Answer::Sealed(text) => {
-                let sealed = payload::seal(&call.secret, text).await?;
+                let secret = call.secret.as_ref().ok_or_else(Refusal::access_denied)?;
+                let sealed = payload::seal(secret, text).await?;
                 (StatusCode::OK, "application/json", sealed.into())
             }
             Answer::Zip(archive) => {
@@ -192,6 +194,13 @@ impl Admin {
             Operation::CreateKmsKey => self.create_kms_key(call).await,
             Operation::ListKmsKeys => self.list_kms_keys(call).await,
             Operation::KmsKeyStatus => self.kms_key_status(call).await,
+            Operation::OwnPolicy => self.own_policy(call).await,
+            Operation::OwnUser => self.own_user(call).await,
+            Operation::OwnAccessKeys => self.own_access_keys(call).await,
+            Operation::OwnBinding => self.own_binding(call).await,
+            Operation::OwnBucket => self.own_bucket(call).await,
+            Operation::Release => self.release(call).await,
+            Operation::OwnPolicies => self.own_policies(call),
         }
     }
 

@@ -314,7 +314,10 @@ impl Audit {
             identity: caller.as_ref().map(|caller| {
                 let principal = caller.principal();
                 Identity {
-                    kind: principal.kind.name(),
+                    kind: match caller.identity() {
+                        crate::authorize::Identity::Control => "Control",
+                        _ => principal.kind.name(),
+                    },
                     name: principal.name.to_owned(),
                     access_key: caller.access_key().map(|key| key.name.to_string()),
                 }

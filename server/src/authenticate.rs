@@ -20,6 +20,7 @@ use http::request::Parts;
 use jiff::Timestamp;
 use std::sync::Arc;
 
+use crate::accept::client_certificate::ClientCertificate;
 use crate::answer::Refusal;
 use crate::authorize::{self, Identity};
 use crate::iam::{Iam, Snapshot};
@@ -64,6 +65,8 @@ pub struct Authenticator {
     region: String,
     v2: SignatureV2,
     keys: SigningKeyCache,
+    /// The URI in the control identity's certificate; `None` where there is no such identity.
+    control: Option<String>,
 }
 
 impl Authenticator {
@@ -73,8 +76,9 @@ impl Authenticator {
         iam: Option<Arc<Iam>>,
         region: String,
         v2: SignatureV2,
+        control: Option<String>,
     ) -> Self {
-        Self { root, iam, region, v2, keys: SigningKeyCache::default() }
+        Self { root, iam, region, v2, keys: SigningKeyCache::default(), control }
     }
 
     /// The region that signatures have to name.
@@ -202,6 +206,40 @@ impl Authenticator {
             payload: verified.payload().clone(),
         };
         Ok((authenticated, secret))
+    }
+
+    /// Finds out whether a request comes from the control identity: by its certificate alone, and only if it carries no other
+    /// authentication.
+    ///
+    /// # Errors
+    /// `AccessDenied` for everyone else.
+    pub fn authenticate_control(
+        &self,
+        head: &Parts,
+        certificate: Option<&ClientCertificate>,
+        now: Timestamp,
+    ) -> Result<Authenticated, Refusal> {
+        let request = Request {
+            method: &head.method,
+            path: head.uri.path(),
+            query: head.uri.query().unwrap_or_default(),
+            headers: &head.headers,
+        };
+        let is_signed = coffer_signature::scheme(&request)? != Scheme::Anonymous
+            || head.headers.contains_key(AUTHORIZATION);
+        let is_control = match (&self.control, certificate) {
+            (Some(name), Some(certificate)) => certificate.is(name, now),
+            (_, _) => false,
+        };
+        if is_signed || !is_control {
+            return Err(Refusal::access_denied());
+        }
+        Ok(Authenticated {
+            caller: authorize::Caller::new(Identity::Control, self.snapshot()),
+            signed_at: None,
+            scheme: Scheme::Anonymous,
+            payload: Payload::Unsigned,
+        })
     }
 
     /// Finds out who signed a form, and which lengths of its file that allows, from the fields before the file.

@@ -16,7 +16,9 @@ use coffer_sse::kms::KeyName;
 use coffer_store::{BucketName, ObjectKey};
 
 use crate::answer::Refusal;
+use crate::iam::Snapshot;
 use crate::iam::entity::BucketPolicy;
+use crate::iam::name::Name;
 use crate::operation::Operation;
 use crate::route::Target;
 pub use caller::{Caller, Identity};
@@ -81,6 +83,8 @@ pub struct By {
 impl Decision {
     /// Without any policy: the caller is root.
     const OWNER: Self = Self { outcome: Outcome::Allow, by: None, lacking: None };
+    /// Nothing is allowed, whatever policies say.
+    const NOBODY: Self = Self { outcome: Outcome::DefaultDeny, by: None, lacking: None };
 }
 
 impl Authorized {
@@ -218,6 +222,14 @@ impl Question {
     }
 }
 
+/// Whether the caller is the control identity, for the calls that are made for it. No policy is asked, for it or against it.
+pub fn control(caller: &Caller) -> Decision {
+    match caller.identity() {
+        Identity::Control => Decision::OWNER,
+        Identity::Root | Identity::Anonymous | Identity::Signer(_) => Decision::NOBODY,
+    }
+}
+
 /// The decision about what is in no bucket, or in one that has no policy.
 pub fn decide(
     caller: &Caller,
@@ -241,6 +253,9 @@ pub fn decide_in(
     if caller.is_owner() {
         return Decision::OWNER;
     }
+    if matches!(caller.identity(), Identity::Control) {
+        return Decision::NOBODY;
+    }
     let snapshot = caller.snapshot();
     let (identity, groups) = match caller.user() {
         Some(user) => (snapshot.policies_of(user), snapshot.group_policies_of(user)),
@@ -250,17 +265,59 @@ pub fn decide_in(
     let limit = caller
         .access_key()
         .and_then(|key| Some(Named { name: key.name.as_str(), policy: key.policy.as_ref()? }));
+    let boundary = caller.user().and_then(|user| snapshot.ceiling_of(user));
+    let boundary = boundary.map(|name| named(snapshot, name));
+    // A boundary that isn't there any more holds everything back.
+    if matches!(boundary, Some(None)) {
+        return Decision { lacking: Some(Layer::Boundary), ..Decision::NOBODY };
+    }
     let policies = Policies {
         identity: &identity,
         groups: &groups,
+        boundary: boundary.flatten(),
         limits: limit.as_slice(),
         bucket: bucket.map(|bucket| Named { name: bucket.bucket.as_str(), policy: &bucket.policy }),
         ..Policies::default()
     };
     let principal = caller.principal();
     let request = Request { principal: &principal, action, resource, context };
-    let coffer_policy::Decision { outcome, by, lacking } =
-        coffer_policy::decide(&policies, &request);
+    let decision = coffer_policy::decide(&policies, &request);
+    // What a policy of a resource gives is held to its boundary, whoever gets it.
+    let given = decision.by.filter(|_| decision.outcome == Outcome::Allow);
+    let ceiling = given.and_then(|by| match by.layer {
+        // Whoever has a boundary was held to it already, but for what buckets give.
+        Layer::Identity | Layer::Group if policies.boundary.is_some() => None,
+        Layer::Identity | Layer::Group => snapshot.ceiling_of_policy(by.policy),
+        Layer::Bucket => bucket.and_then(|bucket| snapshot.ceiling_of_bucket(&bucket.bucket)),
+        Layer::Boundary | Layer::Session | Layer::Limit => None,
+    });
+    if let Some(ceiling) = ceiling {
+        let within = named(snapshot, ceiling).is_some_and(|ceiling| {
+            let both: Vec<Named<'_>> = limit.into_iter().chain([ceiling]).collect();
+            let policies = Policies { limits: &both, ..policies };
+            coffer_policy::decide(&policies, &request).outcome == Outcome::Allow
+        });
+        if !within {
+            // Others may give it. Nothing denies it, or it wouldn't have been given.
+            let free = |named: &&Named<'_>| snapshot.ceiling_of_policy(named.name).is_none();
+            let own: Vec<Named<'_>> = identity.iter().filter(free).copied().collect();
+            let of_groups: Vec<Named<'_>> = groups.iter().filter(free).copied().collect();
+            let bucket = policies.bucket.filter(|_| {
+                bucket.is_some_and(|it| snapshot.ceiling_of_bucket(&it.bucket).is_none())
+            });
+            let policies = Policies { identity: &own, groups: &of_groups, bucket, ..policies };
+            return told(coffer_policy::decide(&policies, &request));
+        }
+    }
+    told(decision)
+}
+
+fn named<'a>(snapshot: &'a Snapshot, name: &'a Name) -> Option<Named<'a>> {
+    Some(Named { name: name.as_str(), policy: snapshot.policy(name.as_str())? })
+}
+
+fn told(decision: coffer_policy::Decision<'_>) -> Decision {
+    let coffer_policy::Decision { outcome, by, lacking } = decision;
     let by = by.map(|by| By {
         layer: by.layer,
         policy: by.policy.to_owned(),

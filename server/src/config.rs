@@ -43,6 +43,15 @@ pub struct Config {
     #[arg(long, env = "COFFER_IAM_KEYS")]
     pub iam_keys: Option<PathBuf>,
 
+    /// Folder with `ca.crt`, PEM: the authority of the client certificate by which the tenant's operator is known; followed
+    /// while it changes. Without it there is no control identity.
+    #[arg(long, env = "COFFER_CONTROL_CA", requires = "control_name")]
+    pub control_ca: Option<PathBuf>,
+
+    /// The URI that this certificate bears: `coffer://control/NAMESPACE/NAME`.
+    #[arg(long, env = "COFFER_CONTROL_NAME")]
+    pub control_name: Option<String>,
+
     /// Region that signatures have to name.
     #[arg(long, env = "COFFER_REGION", default_value = "us-east-1")]
     pub region: String,

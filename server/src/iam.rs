@@ -7,8 +7,10 @@
 pub mod name;
 pub mod refused;
 pub mod entity;
+pub mod mark;
 pub mod snapshot;
 pub mod draft;
+pub mod owned;
 pub mod seal;
 mod row;
 

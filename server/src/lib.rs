@@ -31,7 +31,6 @@ use coffer_sse::range::stored_length;
 use coffer_store::{OpenError, Settings, Store, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
-use tokio_rustls::TlsAcceptor;
 use tracing::{error, info, warn};
 
 use accept::certificate::{self, CertificateError};
@@ -65,9 +64,6 @@ pub enum StartError {
     /// Audit records can't be taken as the settings say.
     #[error("audit records can't be taken")]
     Audit(#[from] AuditError),
-    /// TLS can't be set up.
-    #[error("TLS can't be set up")]
-    Tls(#[from] rustls::Error),
     /// Encryption can't be set up.
     #[error("the KMS can't be used")]
     Kms(#[from] KmsError),
@@ -104,7 +100,11 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let files = RootCredentials::FILES.map(|name| config.root_credentials.join(name)).to_vec();
     let root =
         follow::follow("root credentials", files, move || RootCredentials::read(&root_folder))?;
-    let tls = certificate::tls(certificate, config.tls_min_version)?;
+    let (authority, oldest) = (config.control_ca.clone(), config.tls_min_version);
+    let files = authority.as_deref().map(certificate::authority_files).unwrap_or_default();
+    let tls = follow::follow("authority of client certificates", files, move || {
+        certificate::tls(Arc::clone(&certificate), oldest, authority.as_deref())
+    })?;
     let store = Store::open(Settings {
         // What is encrypted is a little longer.
         inline_limit: stored_length(config.inline_bytes).unwrap_or(config.inline_bytes),
@@ -141,7 +141,9 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         Place { data: config.data.clone(), listen: config.listen },
     );
     let rotating = tokio::spawn(async move { rotation.work().await });
-    let authenticator = Authenticator::new(root, iam, config.region.clone(), config.signature_v2);
+    let control = config.control_ca.as_ref().and(config.control_name.clone());
+    let authenticator =
+        Authenticator::new(root, iam, config.region.clone(), config.signature_v2, control);
     let service = Arc::new(Service::new(
         authenticator,
         admin,
@@ -161,7 +163,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     };
     let limits = config.limits;
     let drain = Duration::from_secs(u64::from(config.drain_seconds));
-    accept::serve(listener, TlsAcceptor::from(Arc::new(tls)), limits, answer, stop, drain).await;
+    accept::serve(listener, tls, limits, answer, stop, drain).await;
     sweeper.abort();
     rotating.abort();
     // What still holds the store is cut off with the runtime; what was acknowledged is durable either way.

@@ -33,7 +33,7 @@ use crate::encrypt::keys::Keys;
 use crate::iam::entity::BucketPolicy;
 use crate::metrics::Metrics;
 use crate::operation::{Operation, Support};
-use crate::route::admin::Row;
+use crate::route::admin::{Permission, Row};
 use crate::route::{self, Domains, Health, Route, Target};
 use crate::s3::post_form::{Upload, location};
 use crate::s3::{self, S3, bucket_policy, encryption};
@@ -286,8 +286,14 @@ impl Service {
         now: Timestamp,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
-        let authenticate = || self.authenticator.authenticate_admin(head, now);
-        let (authenticated, secret) = self.guarded(head, peer, authenticate)?;
+        let (authenticated, secret) = if row.permission == Permission::Control {
+            let certificate = peer.certificate.as_deref();
+            (self.authenticator.authenticate_control(head, certificate, now)?, None)
+        } else {
+            let authenticate = || self.authenticator.authenticate_admin(head, now);
+            let (authenticated, secret) = self.guarded(head, peer, authenticate)?;
+            (authenticated, Some(secret))
+        };
         trail.is_from(&authenticated.caller, authenticated.scheme);
         let facts = self.facts(head, peer, &authenticated, now, &[]);
         let context = authorize::context::common(&authenticated.caller, &facts);

@@ -8,6 +8,7 @@ mod tenants;
 mod faults;
 mod certificate;
 mod roll;
+mod resources;
 mod rest;
 mod vault;
 mod kms;

@@ -12,8 +12,30 @@ const OPERATOR: &str = "system:serviceaccount:coffer-system:coffer-operator";
 async fn e1_at_rest_nothing_is_written() {
     cluster::install();
     namespace("rest");
-    cluster::apply(&tenant("rest", "photos", ""));
+    cluster::apply(&tenant("rest", "photos", "iam: {resyncInterval: 5s}"));
     wait_ready("rest", "photos");
+    // What is in it is looked at every few seconds, and written never.
+    for (kind, spec) in [
+        ("Policy", r#"statements: [{effect: Allow, actions: ["s3:GetObject"], resources: ["*"]}]"#),
+        (
+            "PolicyTest",
+            r#"cases: [{name: reads, as: {user: resting}, action: "s3:GetObject", expect: Allow}]"#,
+        ),
+        ("User", "policies: [resting], groups: [team]"),
+        ("AccessKey", "user: resting"),
+        ("PolicyBinding", "policies: [readonly], subjects: [{kind: Group, name: team}]"),
+        ("Bucket", "quota: 1Gi"),
+    ] {
+        let metadata = "{name: resting, namespace: rest}";
+        let name =
+            if kind == "AccessKey" { "{name: resting-key, namespace: rest}" } else { metadata };
+        cluster::apply(&format!(
+            "apiVersion: coffer.dev/v1alpha1\nkind: {kind}\nmetadata: {name}\nspec: {{tenantRef: {{name: photos}}, {spec}}}"
+        ));
+    }
+    for kind in ["policies", "policytests", "users", "accesskeys", "policybindings", "buckets"] {
+        kubectl(&["wait", "--for=condition=Ready", kind, "--all", "-n", "rest", "--timeout=60s"]);
+    }
     // The objects of the other tests settle too.
     tokio::time::sleep(Duration::from_secs(10)).await;
     let since = recorded();

@@ -65,6 +65,11 @@ fn every_example_is_valid() {
         if text.contains("kind: Tenant") {
             assert!(output.status.success(), "{}: {err}", file.display());
             tenants += 1;
+        } else if text.contains("coffer.dev/v1alpha1") {
+            // What is in a Tenant is checked with it.
+            let output = check(&[file.parent().expect("a folder")]);
+            let err = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{}: {err}", file.display());
         } else {
             // Another program's, but YAML of objects.
             assert_eq!(err, "error: no Tenant in the given files\n", "{}", file.display());

@@ -7,5 +7,6 @@ mod start;
 mod change;
 mod end;
 mod check;
+mod resources;
 mod documents;
 mod kms;

@@ -36,6 +36,7 @@ mod limits;
 mod people;
 mod encryption;
 mod kms_api;
+mod control;
 mod bucket_policies;
 mod rows;
 mod logs;

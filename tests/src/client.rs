@@ -13,9 +13,10 @@ use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -129,6 +130,25 @@ impl Client {
         let http =
             HyperClient::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
         Self { http, ..self.clone() }
+    }
+
+    /// The same client, which shows this certificate (PEM, with its key) to a server that asks for one.
+    ///
+    /// # Panics
+    /// When it can't be read.
+    #[must_use]
+    pub fn with_certificate(&self, chain_pem: &str, key_pem: &str) -> Self {
+        let chain = CertificateDer::pem_slice_iter(chain_pem.as_bytes());
+        let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).expect("a key");
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let chain = chain.map(|certificate| certificate.expect("a certificate")).collect();
+        let key = CertifiedKey::from_der(chain, key, &provider).expect("a certificate and its key");
+        let mut tls = self.tls.clone();
+        tls.client_auth_cert_resolver = std::sync::Arc::new(SingleCertAndKey::from(key));
+        // A session that is taken up again proves nothing anew.
+        tls.resumption = rustls::client::Resumption::disabled();
+        let http = http(&tls, Version::Http1, None);
+        Self { tls, http, ..self.clone() }
     }
 
     /// The serial number of the certificate that a new connection meets, in lower-case hexadecimal; empty when there is none.

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::reference::{ConfigMapKeyRef, SecretRef};
+use crate::reference::{CertificatesRef, SecretRef};
 
 /// Where the external keys are, by which objects are encrypted, and what is encrypted without being asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -97,7 +97,7 @@ pub struct Vault {
     pub namespace: Option<String>,
 
     /// The certificates by which Vault is known; no others are trusted.
-    pub ca_config_map_ref: ConfigMapKeyRef,
+    pub ca_config_map_ref: CertificatesRef,
 
     /// How the server logs in.
     pub auth: VaultAuth,
@@ -190,7 +190,7 @@ pub struct AwsKms {
 
     /// The certificates by which the service is known; no others are trusted. Default: the public authorities that the image brings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca_config_map_ref: Option<ConfigMapKeyRef>,
+    pub ca_config_map_ref: Option<CertificatesRef>,
 
     /// A Secret with the keys `accessKey`, `secretKey` and, for temporary credentials, `sessionToken`. An edit takes effect within
     /// seconds, without a restart.

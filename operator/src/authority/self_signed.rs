@@ -149,7 +149,7 @@ fn constraints(names: &BTreeSet<SubjectName>) -> NameConstraints {
     NameConstraints { permitted_subtrees, excluded_subtrees }
 }
 
-fn parameters(
+pub(super) fn parameters(
     common_name: &str,
     now: Timestamp,
     life: Duration,
@@ -175,10 +175,12 @@ fn parameters(
     Ok(params)
 }
 
-fn issuer(signer: &KeyedCertificate) -> Result<Issuer<'static, KeyPair>, AuthorityError> {
+pub(super) fn issuer(
+    signer: &KeyedCertificate,
+) -> Result<Issuer<'static, KeyPair>, AuthorityError> {
     Ok(Issuer::from_ca_cert_pem(&signer.certificate, KeyPair::from_pem(signer.key.reveal())?)?)
 }
 
-fn private(key: &KeyPair) -> PrivateKey {
+pub(super) fn private(key: &KeyPair) -> PrivateKey {
     PrivateKey::from_pem(key.serialize_pem())
 }

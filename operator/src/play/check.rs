@@ -1,8 +1,16 @@
 //! `--check`: only validates, for use in CI.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::manifests;
+use coffer_policy::Outcome;
+use jiff::Timestamp;
+use serde_json::Map;
+
+use super::manifests::{self, Manifests, resources};
+use crate::iam::managed::tenant_of;
+use crate::iam::model::{Asking, Model, run};
+use crate::iam::{Key, Managed as _, Of, Resources, bucket, policy, user};
 use crate::settings::Settings;
 use crate::tenant::validate::validate;
 
@@ -17,7 +25,7 @@ pub struct Report {
 
 /// Validates all manifests as the API server and the operator would.
 pub fn check(paths: &[PathBuf], settings: &Settings) -> Report {
-    let manifests = manifests::read(paths, |_| None);
+    let manifests = manifests::read(paths, |_, _| None);
     let mut report = Report {
         lines: Vec::new(),
         problems: manifests.problems.iter().map(ToString::to_string).collect(),
@@ -28,11 +36,126 @@ pub fn check(paths: &[PathBuf], settings: &Settings) -> Report {
             Err(cause) => report.problems.push(format!("Tenant {key}: {cause}")),
         }
     }
+    inhabitants(&manifests, &mut report);
     report.lines.extend(
         manifests.skipped.iter().map(|object| format!("{object}: not checked, another program's")),
     );
-    if manifests.tenants.is_empty() && report.problems.is_empty() {
+    if manifests.tenants.is_empty() && manifests.resources.is_empty() && report.problems.is_empty()
+    {
         report.problems.push("no Tenant in the given files".to_owned());
     }
     report
+}
+
+/// Says how a request of a user would be decided, from what the manifests say alone.
+///
+/// # Errors
+/// Everything that isn't valid, or why it can't be told.
+pub fn explain(
+    paths: &[PathBuf],
+    user: &str,
+    action: &str,
+    resource: &str,
+    context: &BTreeMap<String, Vec<String>>,
+) -> Result<String, Vec<String>> {
+    let manifests = manifests::read(paths, |_, _| None);
+    let mut problems: Vec<String> = manifests.problems.iter().map(ToString::to_string).collect();
+    let resources = gathered(&manifests, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let of_name = resources.users.iter().filter(|it| user::name(it) == user);
+    let tenants: BTreeSet<Key> =
+        of_name.map(|it| tenant_of(&it.spec.tenant_ref, &it.of().namespace)).collect();
+    let tenant = match Vec::from_iter(&tenants).as_slice() {
+        [tenant] => (*tenant).clone(),
+        [] => {
+            return Err(vec![format!("there is no User of the name `{user}` in the given files")]);
+        }
+        [_, _, ..] => {
+            return Err(vec![format!(
+                "several Tenants have a user `{user}`; name the files of one"
+            )]);
+        }
+    };
+    let model = modelled(&manifests, &resources, &tenant);
+    let asking = Asking::User(user);
+    let (outcome, why) =
+        model.decide(&asking, action, resource, context, now()).map_err(|why| vec![why])?;
+    let outcome = match outcome {
+        Outcome::Allow => "Allow",
+        Outcome::Deny | Outcome::DefaultDeny => "Deny",
+    };
+    Ok(format!("{outcome}: in Tenant {tenant}, {why}"))
+}
+
+fn modelled(manifests: &Manifests, resources: &Resources, tenant: &Key) -> Model {
+    let mut model = Model::new(resources, tenant, &Map::new(), true);
+    let iam = manifests.tenants.get(tenant).and_then(|tenant| tenant.spec.iam.as_ref());
+    model.bound(iam.and_then(|iam| iam.policy_boundary.as_deref()));
+    model
+}
+
+#[expect(clippy::disallowed_methods, reason = "the edge of the program")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+fn problem(of: &Of, why: &str) -> String {
+    format!("{} {}/{}: {why}", of.kind, of.namespace, of.name)
+}
+
+/// What decisions depend on, with each document in its place, and what is wrong with it.
+fn gathered(manifests: &Manifests, problems: &mut Vec<String>) -> Resources {
+    let mut resources = resources(manifests.resources.values());
+    for policy in &mut resources.policies {
+        if let Some(from) = policy.spec.document_from.take() {
+            let (namespace, reference) = (policy.of().namespace, from.config_map_ref);
+            let key = Key { namespace, name: reference.name.clone() };
+            let texts = manifests.texts(&key);
+            policy.spec.document = texts.and_then(|mut texts| texts.remove(&reference.key));
+            if policy.spec.document.is_none() {
+                let why = format!(
+                    "spec.documentFrom: no ConfigMap `{key}` with the key `{}` in the given files",
+                    reference.key
+                );
+                problems.push(problem(&policy.of(), &why));
+            }
+        }
+        if let Some(Err(why)) = policy::document(policy).as_deref().map(policy::parse) {
+            problems.push(problem(&policy.of(), &why));
+        }
+    }
+    for bucket in &resources.buckets {
+        if let Err(why) = bucket::policy(bucket) {
+            problems.push(problem(&bucket.of(), &why));
+        }
+    }
+    resources
+}
+
+/// Checks what is to be in Tenants, and runs the PolicyTests: on what the manifests say alone.
+fn inhabitants(manifests: &Manifests, report: &mut Report) {
+    let resources = gathered(manifests, &mut report.problems);
+    for test in &resources.tests {
+        let tenant = tenant_of(&test.spec.tenant_ref, &test.of().namespace);
+        let model = modelled(manifests, &resources, &tenant);
+        let failed = run(&model, test, now());
+        for failed in &failed {
+            report.problems.push(problem(&test.of(), &failed.to_string()));
+        }
+    }
+    let broken: BTreeSet<String> = report
+        .problems
+        .iter()
+        .filter_map(|it| it.split_once(": "))
+        .map(|it| it.0.to_owned())
+        .collect();
+    for of in manifests.resources.keys() {
+        let name = format!("{} {}/{}", of.kind, of.namespace, of.name);
+        if !broken.contains(&name) {
+            let passed = if of.kind == "PolicyTest" { "all cases pass" } else { "valid" };
+            report.lines.push(format!("{name}: {passed}"));
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Reads manifests as the API server would: unknown fields refused, schema, CEL rules, then the Rust types.
 
+mod any_resource;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -14,13 +15,15 @@ use k8s_openapi::ByteString;
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use crate::iam::Of;
 use crate::tenant::dereference::SecretData;
+pub use any_resource::{AnyResource, resources};
 
 /// No file of manifests is larger.
 const LARGEST_FILE: u64 = 4 * 1024 * 1024;
 
 /// Namespace and name of an object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// The namespace; `default` where the manifest has none.
     pub namespace: String,
@@ -39,14 +42,25 @@ impl fmt::Display for Key {
 pub struct Manifests {
     /// The Tenants that are valid.
     pub tenants: BTreeMap<Key, Tenant>,
+    /// What is to be in Tenants.
+    pub resources: BTreeMap<Of, AnyResource>,
     /// The Secrets, which Tenants may name.
     pub secrets: BTreeMap<Key, SecretData>,
-    /// The `ConfigMap`s, likewise.
+    /// The `ConfigMap`s, which Tenants and policies may name.
     pub config_maps: BTreeMap<Key, SecretData>,
     /// Everything that isn't valid.
     pub problems: Vec<Problem>,
     /// Objects of other kinds: theirs is another program.
     pub skipped: Vec<String>,
+}
+
+impl Manifests {
+    /// The texts of a `ConfigMap`.
+    pub fn texts(&self, config_map: &Key) -> Option<BTreeMap<String, String>> {
+        let data = self.config_maps.get(config_map)?;
+        let text = |bytes: &ByteString| String::from_utf8(bytes.0.clone()).ok();
+        Some(data.iter().filter_map(|(key, bytes)| Some((key.clone(), text(bytes)?))).collect())
+    }
 }
 
 /// What is wrong, and where.
@@ -97,7 +111,7 @@ pub fn stamps(paths: &[PathBuf]) -> BTreeMap<PathBuf, Stamp> {
 }
 
 /// Reads and validates all files. `known` gives the Tenant that was accepted before, for rules about changes.
-pub fn read(paths: &[PathBuf], known: impl Fn(&Key) -> Option<Value>) -> Manifests {
+pub fn read(paths: &[PathBuf], known: impl Fn(&str, &Key) -> Option<Value>) -> Manifests {
     let mut manifests = Manifests::default();
     for path in paths {
         match files(path) {
@@ -137,7 +151,7 @@ fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn read_file(file: &Path, known: &impl Fn(&Key) -> Option<Value>, manifests: &mut Manifests) {
+fn read_file(file: &Path, known: &impl Fn(&str, &Key) -> Option<Value>, manifests: &mut Manifests) {
     let problem = |text: String| Problem { file: file.to_owned(), object: None, text };
     match fs::metadata(file) {
         Ok(metadata) if metadata.len() > LARGEST_FILE => {
@@ -160,7 +174,7 @@ fn read_file(file: &Path, known: &impl Fn(&Key) -> Option<Value>, manifests: &mu
 pub(super) fn read_text(
     file: &Path,
     text: &str,
-    known: &impl Fn(&Key) -> Option<Value>,
+    known: &impl Fn(&str, &Key) -> Option<Value>,
     manifests: &mut Manifests,
 ) {
     for document in serde_yaml::Deserializer::from_str(text) {
@@ -183,7 +197,7 @@ pub(super) fn read_text(
 fn read_object(
     file: &Path,
     value: &Value,
-    known: &impl Fn(&Key) -> Option<Value>,
+    known: &impl Fn(&str, &Key) -> Option<Value>,
     manifests: &mut Manifests,
 ) {
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
@@ -217,17 +231,28 @@ fn read_object(
         ]);
         return;
     }
+    let old = || known(kind, &key);
+    let twice = || vec!["there are two of this name; remove one".to_owned()];
     match (api_version, kind) {
-        (API_VERSION, "Tenant") => match schema::tenant(value, known(&key).as_ref()) {
-            Ok(_) if manifests.tenants.contains_key(&key) => {
-                problem(vec!["there are two of this name; remove one".to_owned()]);
-            }
+        (API_VERSION, "Tenant") => match schema::valid::<Tenant>(kind, value, old().as_ref()) {
+            Ok(_) if manifests.tenants.contains_key(&key) => problem(twice()),
             Ok(mut tenant) => {
                 tenant.metadata.namespace = Some(key.namespace.clone());
                 manifests.tenants.insert(key, *tenant);
             }
             Err(texts) => problem(texts),
         },
+        (API_VERSION, kind) if AnyResource::KINDS.contains(&kind) => {
+            match AnyResource::read(kind, value, old().as_ref(), &key.namespace) {
+                Ok(resource) if manifests.resources.contains_key(&resource.of()) => {
+                    problem(twice());
+                }
+                Ok(resource) => {
+                    manifests.resources.insert(resource.of(), resource);
+                }
+                Err(texts) => problem(texts),
+            }
+        }
         ("v1", "Secret") => match data(value, "data", "stringData") {
             Ok(data) => {
                 manifests.secrets.insert(key, data);
@@ -241,7 +266,8 @@ fn read_object(
             Err(text) => problem(vec![text]),
         },
         _ => problem(vec![format!(
-            "no kind `{kind}` in `{api_version}`; this version knows Tenant of {API_VERSION}"
+            "no kind `{kind}` in `{api_version}`; this version knows Tenant, {} of {API_VERSION}",
+            AnyResource::KINDS.join(", ")
         )]),
     }
 }

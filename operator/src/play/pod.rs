@@ -75,6 +75,16 @@ impl Folders {
         self.base.join("logs").join(format!("{tenant}.log"))
     }
 
+    /// The folder of resources in Tenants, as they were last accepted.
+    pub fn resources(&self) -> PathBuf {
+        self.base.join("resources")
+    }
+
+    /// A resource in a Tenant, as it was last accepted.
+    pub fn resource(&self, kind: &str, name: &str) -> PathBuf {
+        self.resources().join(format!("{kind}.{name}.json"))
+    }
+
     /// The Tenant as it was last accepted.
     pub fn accepted(&self, tenant: &str) -> PathBuf {
         self.base.join("tenants").join(format!("{tenant}.json"))

@@ -23,10 +23,11 @@ use super::{Options, PlayError};
 use crate::authority::CA_CERTIFICATES;
 use crate::causes::with_causes;
 use crate::control::{self, Target};
+use crate::iam::Tenants;
 use crate::kms_probe::{Prober, Seen, Subject};
 use crate::settings::Settings;
 use crate::tenant::build::{Objects, build};
-use crate::tenant::dereference::{Found, Material, SecretData, material};
+use crate::tenant::dereference::{Found, Material, MaterialError, SecretData, material};
 use crate::tenant::kms::{Login, Provider};
 use crate::tenant::validate::{ValidTenant, validate};
 
@@ -74,6 +75,7 @@ pub(super) async fn tend(
     options: Arc<Options>,
     mut inbox: watch::Receiver<Wish>,
     progress: Progress,
+    tenants: Arc<Tenants>,
 ) {
     let folders = Folders::new(&options.data, &key.namespace);
     let mut tender = Tender {
@@ -81,6 +83,7 @@ pub(super) async fn tend(
         options,
         folders,
         progress,
+        tenants,
         process: None,
         published: None,
         shown: None,
@@ -128,7 +131,7 @@ enum TendError {
     #[error(transparent)]
     Invalid(#[from] crate::tenant::validate::Invalid),
     #[error(transparent)]
-    Material(#[from] crate::tenant::dereference::MaterialError),
+    Material(#[from] MaterialError),
     #[error("`{}`: can't be written", path.display())]
     Write {
         path: PathBuf,
@@ -152,6 +155,7 @@ struct Tender {
     options: Arc<Options>,
     folders: Folders,
     progress: Progress,
+    tenants: Arc<Tenants>,
     process: Option<Process>,
     /// What was last proven and published.
     published: Option<String>,
@@ -210,6 +214,8 @@ impl Tender {
         if self.published.is_some() {
             self.move_environment(wished)?;
             self.told = None;
+            // Its client certificate is renewed there.
+            self.publish(&tenant, &material, wished)?;
             self.try_kms(&tenant, &material, wished).await;
             return Ok(Proven::Yes);
         }
@@ -255,6 +261,7 @@ impl Tender {
             tls: read(&names.tls())?,
             root,
             iam: read(&names.iam())?,
+            control: read(&names.control_authority())?,
             kms,
             kms_ca,
         };
@@ -279,7 +286,7 @@ impl Tender {
             }
             Ok(())
         };
-        let secrets = [&objects.iam, &objects.authority, &objects.tls];
+        let secrets = [&objects.iam, &objects.authority, &objects.tls, &objects.control_authority];
         for secret in secrets.into_iter().chain(&objects.root) {
             let name = secret.metadata.name.as_deref().unwrap_or_default();
             write(
@@ -305,10 +312,14 @@ impl Tender {
         {
             write(self.folders.config_map(&reference.name), data, Mode::Public)?;
         }
-        let texts = objects.ca.data.iter().flatten();
-        let bytes =
-            texts.map(|(key, text)| (key.clone(), ByteString(text.clone().into_bytes()))).collect();
-        write(self.folders.config_map(&tenant.names().ca()), &bytes, Mode::Public)?;
+        for config_map in [&objects.ca, &objects.control] {
+            let texts = config_map.data.iter().flatten();
+            let bytes = texts
+                .map(|(key, text)| (key.clone(), ByteString(text.clone().into_bytes())))
+                .collect();
+            let name = config_map.metadata.name.as_deref().unwrap_or_default();
+            write(self.folders.config_map(name), &bytes, Mode::Public)?;
+        }
 
         let claim = self.folders.claim(&tenant.names().data());
         pod::private_folder(&claim).map_err(|cause| TendError::Write { path: claim, cause })?;
@@ -345,7 +356,7 @@ impl Tender {
         material: &Material,
         wished: &Wished,
     ) -> Result<Proven, TendError> {
-        let target = target(tenant, material, wished);
+        let (_, target) = target(tenant, material, wished);
         #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
         let now = Timestamp::now();
         if let Err(cause) = control::list_buckets(&target, &material.root, now).await {
@@ -366,6 +377,7 @@ impl Tender {
                 .map_err(|cause| TendError::Write { path: path.clone(), cause })?;
         }
         self.published = Some(shell.clone());
+        self.publish(tenant, material, wished)?;
         self.move_environment(wished)?;
         self.progress.say(&self.key.to_string(), "ready: a signed request over TLS was answered");
         self.told = None;
@@ -392,7 +404,7 @@ impl Tender {
     /// Has the server try its KMS, and says what came of it where that is new.
     async fn try_kms(&mut self, tenant: &ValidTenant, material: &Material, wished: &Wished) {
         let Some(kms) = &tenant.kms else { return };
-        let target = target(tenant, material, wished);
+        let (_, target) = target(tenant, material, wished);
         let about = format!("{:?} {:?}", self.started, kms.default_key);
         let subject = Subject { about, target, root: material.root.clone() };
         #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
@@ -408,6 +420,25 @@ impl Tender {
             }
             self.kms_seen = Some(seen);
         }
+    }
+
+    /// Lets in the resources that live there.
+    fn publish(
+        &self,
+        tenant: &ValidTenant,
+        material: &Material,
+        wished: &Wished,
+    ) -> Result<(), TendError> {
+        let (address, target) = target(tenant, material, wished);
+        let run = format!("{:?}", self.started);
+        let endpoint = format!("https://{address}");
+        #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
+        let now = Timestamp::now();
+        let published = self.tenants.publish(tenant, material, target, endpoint, &run, now);
+        published.map_err(|cause| {
+            let name = tenant.names().control_authority();
+            TendError::Material(MaterialError::Authority { name, cause })
+        })
     }
 
     /// Writes the environment to where it is wished, which changes with the number of Tenants.
@@ -455,6 +486,7 @@ impl Tender {
     /// What was proven must be proven again.
     fn withdraw(&mut self) {
         self.published = None;
+        self.tenants.withdraw(&self.key);
     }
 
     async fn end_process(&mut self) {
@@ -479,7 +511,9 @@ impl Tender {
             self.folders.secret(&names.authority()),
             self.folders.secret(&names.tls()),
             self.folders.secret(&names.root()),
+            self.folders.secret(&names.control_authority()),
             self.folders.config_map(&names.ca()),
+            self.folders.config_map(&names.control()),
         ];
         let deletes =
             tenant.is_some_and(|tenant| tenant.spec.deletion_policy == DeletionPolicy::Delete);
@@ -526,6 +560,18 @@ impl Tender {
     }
 }
 
+fn target(tenant: &ValidTenant, material: &Material, wished: &Wished) -> (SocketAddr, Target) {
+    let address = reachable(wished.listen);
+    let target = Target {
+        address,
+        host: address.ip().to_string(),
+        port: address.port(),
+        roots: material.authority.roots().to_owned(),
+        region: tenant.region.clone(),
+    };
+    (address, target)
+}
+
 fn why_stopped(wanted: Wanted) -> &'static str {
     match wanted {
         Wanted::Running => "its settings changed: starting the server anew",
@@ -544,17 +590,6 @@ fn settings(listen: SocketAddr) -> Settings {
         cluster_domain: "cluster.local".to_owned(),
         drain: Duration::from_secs(5),
         extra_names,
-    }
-}
-
-fn target(tenant: &ValidTenant, material: &Material, wished: &Wished) -> Target {
-    let address = reachable(wished.listen);
-    Target {
-        address,
-        host: address.ip().to_string(),
-        port: address.port(),
-        roots: material.authority.roots().to_owned(),
-        region: tenant.region.clone(),
     }
 }
 

@@ -20,6 +20,7 @@ use tracing::{info, warn};
 use super::{Context, Failure, KIND, StatusError};
 use crate::authority::renewal;
 use crate::event::Weight;
+use crate::iam::Key;
 use crate::tenant::build::build;
 use crate::tenant::dereference::{Material, material};
 use crate::tenant::status::{self, Outcome, State};
@@ -35,6 +36,7 @@ pub(super) async fn reconcile(tenant: &Tenant, context: &Context) -> Result<Acti
         // What is owned goes with it; there is nothing outside the API to clean up.
         context.memory.forget(&uid);
         context.kms.forget(&uid);
+        context.tenants.withdraw(&key_of(tenant));
         context.health.metrics.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
         return Ok(Action::await_change());
     }
@@ -53,6 +55,9 @@ pub(super) async fn reconcile(tenant: &Tenant, context: &Context) -> Result<Acti
         Err(failure) => {
             let outcome = failure.outcome();
             context.health.metrics.failed(KIND, outcome.reason.as_str());
+            if outcome.state == State::Stalled {
+                context.tenants.withdraw(&key_of(tenant));
+            }
             let mut status = tenant.status.clone().unwrap_or_default();
             status.observed_generation = tenant.metadata.generation;
             status.conditions =
@@ -148,6 +153,10 @@ async fn steps(
     status.kms = kms.and_then(|(seen, _)| Some(status::kms(valid.kms.as_ref()?, &seen)));
     let pause = pause.min(until_renewal(&valid, &material));
     Ok((status, outcome, pause))
+}
+
+fn key_of(tenant: &Tenant) -> Key {
+    Key { namespace: tenant.namespace().unwrap_or_default(), name: tenant.name_any() }
 }
 
 fn until_renewal(tenant: &ValidTenant, material: &Material) -> Duration {

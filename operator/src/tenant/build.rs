@@ -45,6 +45,10 @@ pub struct Objects {
     pub tls: Secret,
     /// The key that identities and policies are sealed by. Where it exists, only its owner is ever written.
     pub iam: Secret,
+    /// The control authority's key and certificate.
+    pub control_authority: Secret,
+    /// The control authority's certificate, for the server.
+    pub control: ConfigMap,
     /// Generated root credentials; none where the user brings them.
     pub root: Option<Secret>,
     /// What clients connect to.
@@ -68,6 +72,8 @@ pub fn build(tenant: &ValidTenant, material: &Material) -> Objects {
         ca: certificate::roots(tenant, material),
         tls: certificate::server(tenant, material),
         iam: certificate::iam_key(tenant, material),
+        control_authority: certificate::control_authority(tenant, material),
+        control: certificate::control(tenant, material),
         root: tenant.root_secret.is_none().then(|| certificate::root_credentials(tenant, material)),
         service: service::clients(tenant),
         pods_service: service::pods(tenant),

@@ -8,7 +8,8 @@ use k8s_openapi::ByteString;
 
 use crate::authority::renewal::{self, AuthorityDecision};
 use crate::authority::{
-    Authority, AuthorityError, CertificateFacts, ServerCertificate, self_signed,
+    Authority, AuthorityError, CertificateFacts, KeyedCertificate, ServerCertificate, control,
+    self_signed,
 };
 use crate::iam_key::{IamKey, IamKeyError};
 use crate::root_credentials::{RootCredentials, RootCredentialsError};
@@ -34,6 +35,8 @@ pub struct Found {
     pub kms: Option<SecretData>,
     /// The `ConfigMap` of certificates by which the KMS is known.
     pub kms_ca: Option<SecretData>,
+    /// The control authority.
+    pub control: Option<SecretData>,
 }
 
 /// What the objects are built of.
@@ -51,6 +54,8 @@ pub struct Material {
     pub root: RootCredentials,
     /// The key that identities and policies are sealed by.
     pub iam: IamKey,
+    /// The control authority.
+    pub control: KeyedCertificate,
     /// What was made anew, as sentences for events and logs.
     pub made: Vec<String>,
 }
@@ -137,6 +142,13 @@ pub fn material(
         self_signed::new_server_certificate(&tenant.name, &authority, names, life, now, rng)
             .map_err(refused)?
     };
+    let kept = found.control.as_ref().and_then(|data| control::parse(data, now));
+    let control = if let Some(kept) = kept {
+        kept
+    } else {
+        made.push("made the control authority".to_owned());
+        control::new(&tenant.name, now, rng).map_err(refused)?
+    };
     let facts = |pem: &str, key| {
         CertificateFacts::parse(pem).ok_or_else(|| refused(AuthorityError::Unreadable(key)))
     };
@@ -147,6 +159,7 @@ pub fn material(
         server,
         root,
         iam,
+        control,
         made,
     })
 }

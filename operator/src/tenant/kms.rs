@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use coffer_crds::reference::ConfigMapKeyRef;
+use coffer_crds::reference::CertificatesRef;
 use coffer_crds::tenant::kms::{
     AwsKms, DataKeys, Kms, StaticKeys, Vault, VaultAppRole, VaultKubernetes, VaultToken,
 };
@@ -163,7 +163,7 @@ impl Provider {
     }
 
     /// The `ConfigMap` of certificates that it names, and the field that does.
-    pub fn ca(&self) -> Option<(&'static str, &ConfigMapKeyRef)> {
+    pub fn ca(&self) -> Option<(&'static str, &CertificatesRef)> {
         match self {
             Self::Static(_) => None,
             Self::Vault(vault, _) => {
@@ -295,7 +295,7 @@ pub fn check(
             return Err(KmsReferenceError::NoKey { field, name, key: key.clone() });
         }
     }
-    if let Some((field, ConfigMapKeyRef { name, key })) = kms.provider.ca() {
+    if let Some((field, CertificatesRef { name, key })) = kms.provider.ca() {
         let (name, key) = (name.clone(), key.clone());
         let Some(data) = ca else {
             return Err(KmsReferenceError::CaMissing { field, name, key });

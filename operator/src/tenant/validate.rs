@@ -9,11 +9,15 @@ use coffer_crds::tenant::{
 use coffer_crds::{Tenant, TenantSpec};
 use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::authority::SubjectName;
 use crate::settings::Settings;
 use crate::tenant::ObjectNames;
 use crate::tenant::kms::ValidKms;
+
+/// After how long what another hand changed is put back, where the Tenant says nothing.
+const RESYNC: Duration = Duration::from_mins(5);
 
 /// A Tenant whose every field has a meaning. Only [`validate`] makes one.
 #[derive(Clone, Debug)]
@@ -74,6 +78,14 @@ pub struct ValidTenant {
     pub pod_labels: BTreeMap<String, String>,
     /// Annotations of the pod besides our own.
     pub pod_annotations: BTreeMap<String, String>,
+    /// Which other namespaces may name it.
+    pub allowed_namespaces: Option<LabelSelector>,
+    /// The policy beyond which nothing that resources make can go.
+    pub policy_boundary: Option<String>,
+    /// How long a key of an AccessKey may live at most.
+    pub max_key_lifetime: Option<Duration>,
+    /// After how long what another hand changed is put back.
+    pub resync: Duration,
     /// Whether the pod is stopped.
     pub suspend: bool,
     /// What becomes of the data.
@@ -145,7 +157,29 @@ pub fn validate(tenant: &Tenant, settings: &Settings) -> Result<ValidTenant, Inv
         )
     })?;
 
+    let lifetimes = |text: &String, field| {
+        let parsed = parse_duration(text).filter(|life| !life.is_zero());
+        parsed.ok_or_else(|| {
+            invalid(field, "not a duration", "write hours, minutes and seconds, such as `24h`")
+        })
+    };
+    let iam = spec.iam.clone();
+    let max_key_lifetime = iam.as_ref().and_then(|iam| iam.max_key_lifetime.as_ref());
+    let resync = iam.as_ref().map(|iam| &iam.resync_interval);
+
     Ok(ValidTenant {
+        max_key_lifetime: max_key_lifetime
+            .map(|text| lifetimes(text, "spec.iam.maxKeyLifetime"))
+            .transpose()?,
+        resync: resync
+            .map(|text| lifetimes(text, "spec.iam.resyncInterval"))
+            .transpose()?
+            .unwrap_or(RESYNC),
+        allowed_namespaces: spec
+            .allowed_namespaces
+            .as_ref()
+            .map(|allowed| allowed.selector.clone()),
+        policy_boundary: iam.and_then(|iam| iam.policy_boundary),
         subject_names: subject_names(&name, &namespace, spec, settings)?,
         name,
         namespace,
@@ -240,7 +274,7 @@ fn subject_names(
 }
 
 /// A duration of hours, minutes and seconds, in this order, each at most once.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let mut seconds: u64 = 0;
     let mut rest = text;
     for (unit, factor) in [('h', 3600), ('m', 60), ('s', 1)] {

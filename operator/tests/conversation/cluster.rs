@@ -268,6 +268,7 @@ fn context(client: &Client, objects: &BTreeMap<String, Value>, settings: Setting
         kms: Prober::default(),
         applied: apply::Memory::default(),
         events: Events::new(client, "test"),
+        tenants: Arc::default(),
         health: Arc::new(Health::default()),
         secret_namespaces: Vec::new(),
         poll: Duration::from_secs(3),

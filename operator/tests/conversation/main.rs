@@ -41,6 +41,8 @@ async fn what_the_pod_needs_is_there_before_it() {
             "POST persistentvolumeclaims/photos-data",
             "POST secrets/photos-authority",
             "POST configmaps/photos-ca",
+            "POST secrets/photos-control-ca",
+            "POST configmaps/photos-control",
             "POST secrets/photos-tls",
             "POST secrets/photos-iam",
             "POST secrets/photos-root",
@@ -65,14 +67,14 @@ async fn nothing_is_written_at_rest() {
     let seen = cluster.tenant_with_status(&tenant());
     for _ in 0..3 {
         let requests = run(&cluster, &seen).await;
-        assert_eq!(requests.len(), 4, "only the Secrets are read: {requests:?}");
+        assert_eq!(requests.len(), 5, "only the Secrets are read: {requests:?}");
         assert!(requests.iter().all(|request| request.starts_with("GET secrets/")), "{requests:?}");
     }
 }
 
 #[tokio::test]
 async fn an_operator_killed_at_any_write_is_followed_by_one_that_finishes() {
-    for writes in 0..12 {
+    for writes in 0..14 {
         let cluster = Cluster::start();
         cluster.fail_after(writes);
         run(&cluster, &tenant()).await;
@@ -105,6 +107,8 @@ async fn an_object_of_another_is_left_alone() {
         "secrets/photos-tls",
         "secrets/photos-root",
         "secrets/photos-iam",
+        "secrets/photos-control-ca",
+        "configmaps/photos-control",
         "configmaps/photos-ca",
         "services/photos",
         "statefulsets/photos",

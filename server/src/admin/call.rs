@@ -33,7 +33,8 @@ pub(super) enum Reach {
 /// A call that was authorized.
 pub(super) struct Call {
     pub(super) caller: Caller,
-    pub(super) secret: SecretKey,
+    /// What its bodies are encrypted by; the control identity has none, and encrypts nothing.
+    pub(super) secret: Option<SecretKey>,
     pub(super) now: Timestamp,
     pub(super) reach: Reach,
     pub(super) body: Bytes,
@@ -53,7 +54,7 @@ impl Call {
         row: &'static Row,
         head: &Parts,
         caller: Caller,
-        secret: SecretKey,
+        secret: Option<SecretKey>,
         context: Context<'static>,
         now: Timestamp,
         told: &mut Option<Decision>,
@@ -108,6 +109,10 @@ impl Call {
             Permission::OwnOr(action) => Ok(if self.may(action) { Reach::All } else { Reach::Own }),
             // Which key, only the handler knows.
             Permission::Everyone | Permission::OnKey => Ok(Reach::Own),
+            Permission::Control => match authorize::control(&self.caller).outcome {
+                Outcome::Allow => Ok(Reach::All),
+                Outcome::Deny | Outcome::DefaultDeny => Err(Refusal::access_denied()),
+            },
         }
     }
 
@@ -167,7 +172,9 @@ impl Call {
     pub(super) fn is_own_secret(&self) -> bool {
         match self.caller.identity() {
             Identity::Root | Identity::Signer(Signer::User(_)) => true,
-            Identity::Anonymous | Identity::Signer(Signer::AccessKey(_, _)) => false,
+            Identity::Control | Identity::Anonymous | Identity::Signer(Signer::AccessKey(_, _)) => {
+                false
+            }
         }
     }
 
@@ -208,7 +215,8 @@ impl Call {
     /// # Errors
     /// `XMinioAdminConfigBadJSON`.
     pub(super) async fn opened<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
-        let plain = payload::open(&self.secret, &self.body).await?;
+        let secret = self.secret.as_ref().ok_or_else(Refusal::access_denied)?;
+        let plain = payload::open(secret, &self.body).await?;
         serde_json::from_slice(&plain)
             .map_err(|_error| fault::bad_json("the body isn't the JSON that this call takes"))
     }

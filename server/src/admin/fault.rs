@@ -34,6 +34,8 @@ impl From<Refused> for Refusal {
             Refused::GroupNotEmpty(_) => ("XMinioAdminGroupNotEmpty", 400),
             Refused::GroupDisabled(_) => ("XMinioAdminGroupDisabled", 400),
             Refused::PolicyInUse { policy: _, users: _ } => ("XMinioIAMPolicyInUse", 400),
+            Refused::NotOwned { what: _, by: _ } => ("CofferNotOwned", 409),
+            Refused::Unbounded(_) => ("CofferUnbounded", 403),
             Refused::AlreadyApplied => ("XMinioAdminPolicyChangeAlreadyApplied", 400),
             Refused::Unsealable => ("InternalError", 500),
         };

@@ -13,6 +13,8 @@ use crate::iam::snapshot::Signer;
 pub enum Identity {
     /// The holder of the root access key.
     Root,
+    /// The tenant's operator, known by its certificate. It may what is made for it, by [`super::control`], and nothing else.
+    Control,
     /// Nobody: the request isn't signed.
     Anonymous,
     /// A user, or an access key.
@@ -36,7 +38,7 @@ impl Caller {
     pub fn new(identity: Identity, snapshot: Arc<Snapshot>) -> Self {
         let arn = match &identity {
             Identity::Root | Identity::Signer(Signer::AccessKey(_, None)) => ROOT_ARN.to_owned(),
-            Identity::Anonymous => String::new(),
+            Identity::Anonymous | Identity::Control => String::new(),
             Identity::Signer(Signer::User(user) | Signer::AccessKey(_, Some(user))) => {
                 format!("arn:aws:iam:::user/{}", user.name)
             }
@@ -58,9 +60,10 @@ impl Caller {
     pub fn user(&self) -> Option<&Arc<User>> {
         match &self.identity {
             Identity::Signer(Signer::User(user) | Signer::AccessKey(_, Some(user))) => Some(user),
-            Identity::Root | Identity::Anonymous | Identity::Signer(Signer::AccessKey(_, None)) => {
-                None
-            }
+            Identity::Root
+            | Identity::Control
+            | Identity::Anonymous
+            | Identity::Signer(Signer::AccessKey(_, None)) => None,
         }
     }
 
@@ -68,7 +71,10 @@ impl Caller {
     pub fn access_key(&self) -> Option<&Arc<AccessKey>> {
         match &self.identity {
             Identity::Signer(Signer::AccessKey(key, _)) => Some(key),
-            Identity::Root | Identity::Anonymous | Identity::Signer(Signer::User(_)) => None,
+            Identity::Root
+            | Identity::Control
+            | Identity::Anonymous
+            | Identity::Signer(Signer::User(_)) => None,
         }
     }
 
@@ -77,14 +83,15 @@ impl Caller {
         match &self.identity {
             Identity::Root => true,
             Identity::Signer(Signer::AccessKey(key, None)) => key.policy.is_none(),
-            Identity::Anonymous | Identity::Signer(_) => false,
+            Identity::Control | Identity::Anonymous | Identity::Signer(_) => false,
         }
     }
 
     /// The caller as policies see it. An access key is its parent.
     pub fn principal(&self) -> Principal<'_> {
         let (kind, name) = match (&self.identity, self.user()) {
-            (Identity::Anonymous, _) => return Principal::ANONYMOUS,
+            // What policies say is not about the control identity.
+            (Identity::Anonymous | Identity::Control, _) => return Principal::ANONYMOUS,
             (Identity::Root | Identity::Signer(_), None) => (PrincipalKind::Account, "root"),
             (Identity::Root | Identity::Signer(_), Some(user)) => {
                 (PrincipalKind::User, user.name.as_str())

@@ -25,9 +25,9 @@ const NAMED: usize = 5;
 /// A change in the making. Each function checks and changes; after an error the draft must not be committed.
 #[derive(Debug)]
 pub struct Draft {
-    after: Snapshot,
+    pub(super) after: Snapshot,
     /// What becomes of each touched row.
-    rows: BTreeMap<Row, Option<Entity>>,
+    pub(super) rows: BTreeMap<Row, Option<Entity>>,
 }
 
 /// What an access key is to be.
@@ -67,7 +67,7 @@ pub struct AccessKeyChange {
 }
 
 /// To whom policies are attached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Holder {
     /// A user.
     User(Name),
@@ -430,7 +430,7 @@ impl Draft {
         }
     }
 
-    fn put(&mut self, entity: Entity) {
+    pub(super) fn put(&mut self, entity: Entity) {
         let row = match &entity {
             Entity::User(user) => Row::User(user.name.clone()),
             Entity::Group(group) => Row::Group(group.name.clone()),
@@ -438,27 +438,28 @@ impl Draft {
             Entity::AccessKey(key) => Row::AccessKey(key.name.clone()),
             Entity::BucketPolicy(policy) => Row::BucketPolicy(policy.bucket.clone()),
             Entity::Quota(quota) => Row::Quota(quota.bucket.clone()),
+            Entity::Mark(mark) => Row::Mark(mark.of.clone()),
         };
         self.after.put(entity.clone());
         self.rows.insert(row, Some(entity));
     }
 
-    fn user(&self, name: &Name) -> Result<&Arc<User>, Refused> {
+    pub(super) fn user(&self, name: &Name) -> Result<&Arc<User>, Refused> {
         if self.after.access_keys.contains_key(name) {
             return Err(Refused::Taken(name.clone()));
         }
         self.after.users.get(name).ok_or_else(|| Refused::NoSuchUser(name.clone()))
     }
 
-    fn group(&self, name: &Name) -> Result<&Arc<Group>, Refused> {
+    pub(super) fn group(&self, name: &Name) -> Result<&Arc<Group>, Refused> {
         self.after.groups.get(name).ok_or_else(|| Refused::NoSuchGroup(name.clone()))
     }
 
-    fn access_key(&self, name: &Name) -> Result<&Arc<AccessKey>, Refused> {
+    pub(super) fn access_key(&self, name: &Name) -> Result<&Arc<AccessKey>, Refused> {
         self.after.access_keys.get(name).ok_or_else(|| Refused::NoSuchAccessKey(name.clone()))
     }
 
-    fn all_known(&self, policies: &[Name]) -> Result<(), Refused> {
+    pub(super) fn all_known(&self, policies: &[Name]) -> Result<(), Refused> {
         let unknown = policies.iter().find(|name| self.after.policy(name.as_str()).is_none());
         unknown.map_or(Ok(()), |name| Err(Refused::NoSuchPolicy(name.clone())))
     }

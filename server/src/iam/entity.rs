@@ -7,6 +7,7 @@ use coffer_policy::Policy;
 use coffer_signature::SecretKey;
 use jiff::Timestamp;
 
+use super::mark::Mark;
 use super::name::Name;
 
 /// Any of them.
@@ -24,6 +25,8 @@ pub enum Entity {
     BucketPolicy(Arc<BucketPolicy>),
     /// A bucket's quota.
     Quota(Arc<Quota>),
+    /// For which resource something was made.
+    Mark(Arc<Mark>),
 }
 
 /// Whether an identity may be used.

@@ -63,6 +63,21 @@ pub enum Refused {
     /// A built-in policy can't be deleted.
     #[error("the policy `{0}` is built in")]
     BuiltIn(Name),
+    /// It was made by another hand, or for another resource.
+    #[error(
+        "the {what} exists and was made by {by}; set `spec.adopt: true` to take it over, or choose another name"
+    )]
+    NotOwned {
+        /// Kind and name.
+        what: String,
+        /// Whose it is.
+        by: String,
+    },
+    /// What isn't held to the boundary gets nothing from a resource that is.
+    #[error(
+        "`{0}` wasn't made by a resource, so the tenant's policy boundary doesn't hold it; make it by a resource, or attach policies by an administrator's hand"
+    )]
+    Unbounded(Name),
     /// Nothing would change.
     #[error("the policies are so already")]
     AlreadyApplied,

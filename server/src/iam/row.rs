@@ -8,6 +8,7 @@
 //! | `k` + access key | access key |
 //! | `b` + bucket | bucket policy |
 //! | `q` + bucket | the bucket's quota |
+//! | `m` + letter + name | for which resource that was made |
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use zeroize::Zeroizing;
 use super::entity::{
     AccessKey, BucketPolicy, Entity, Group, Parent, Quota, Status, StoredPolicy, User,
 };
+use super::mark::{self, Marked};
 use super::name::Name;
 use super::seal::{SealError, SealingKeys};
 
@@ -52,6 +54,7 @@ pub(super) enum Row {
     AccessKey(Name),
     BucketPolicy(Name),
     Quota(Name),
+    Mark(Marked),
 }
 
 impl Row {
@@ -63,6 +66,7 @@ impl Row {
             Self::AccessKey(name) => (b'k', name),
             Self::BucketPolicy(name) => (b'b', name),
             Self::Quota(name) => (b'q', name),
+            Self::Mark(of) => return mark::key(of),
         };
         [&[letter], name.as_str().as_bytes()].concat()
     }
@@ -158,6 +162,7 @@ pub(super) fn put(entity: &Entity, keys: &SealingKeys) -> Result<IamChange, Seal
         Entity::BucketPolicy(policy) => {
             (Row::BucketPolicy(policy.bucket.clone()), json(&bucket_policy_record(policy))?)
         }
+        Entity::Mark(mark) => (Row::Mark(mark.of.clone()), json(&mark::record(mark, FORM))?),
         Entity::Quota(quota) => {
             let Quota { bucket, created, bytes } = quota.as_ref();
             let record = QuotaRecord { form: FORM, created: *created, bytes: *bytes };
@@ -207,6 +212,11 @@ pub(super) fn open(name: &[u8], sealed: &[u8], keys: &SealingKeys) -> Result<Ent
             let QuotaRecord { form, created, bytes } = parse(&record)?;
             is_known(form)?;
             Entity::Quota(Arc::new(Quota { bucket: name, created, bytes }))
+        }
+        b'm' => {
+            let record: mark::Record = parse(&record)?;
+            is_known(record.form)?;
+            Entity::Mark(Arc::new(mark::opened(name.as_str(), record).ok_or(RowError::Record)?))
         }
         _ => return Err(RowError::Record),
     })

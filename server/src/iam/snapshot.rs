@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::entity::{
     AccessKey, BucketPolicy, Entity, Group, Parent, Quota, Status, StoredPolicy, User,
 };
+use super::mark::{Mark, Marked};
 use super::name::Name;
 
 /// All identities and policies.
@@ -22,6 +23,7 @@ pub struct Snapshot {
     pub(super) access_keys: HashMap<Name, Arc<AccessKey>>,
     pub(super) bucket_policies: HashMap<Name, Arc<BucketPolicy>>,
     pub(super) quotas: HashMap<Name, Arc<Quota>>,
+    pub(super) marks: OrdMap<Marked, Arc<Mark>>,
     /// Group and member.
     pub(super) members: OrdSet<(Name, Name)>,
     /// Parent and access key.
@@ -150,6 +152,32 @@ impl Snapshot {
         self.quotas.get(bucket).filter(|quota| quota.created == created).map(|quota| quota.bytes)
     }
 
+    /// For which resource something was made, if for any.
+    pub fn mark(&self, of: &Marked) -> Option<&Arc<Mark>> {
+        self.marks.get(of)
+    }
+
+    /// The name of the policy beyond which a user may nothing, if a resource that is held to one made it.
+    pub fn ceiling_of(&self, user: &User) -> Option<&Name> {
+        if self.marks.is_empty() {
+            return None;
+        }
+        self.marks.get(&Marked::User(user.name.clone()))?.ceiling.as_ref()
+    }
+
+    /// The name of the policy beyond which this one gives nothing, if a resource that is held to one made it.
+    pub fn ceiling_of_policy(&self, policy: &str) -> Option<&Name> {
+        if self.marks.is_empty() {
+            return None;
+        }
+        self.marks.get(&Marked::Policy(Name::kept(policy)))?.ceiling.as_ref()
+    }
+
+    /// The name of the policy beyond which the policy of this bucket gives nothing, if a resource that is held to one put it.
+    pub fn ceiling_of_bucket(&self, bucket: &Name) -> Option<&Name> {
+        self.marks.get(&Marked::Bucket(bucket.clone()))?.ceiling.as_ref()
+    }
+
     /// The policies attached to a user itself.
     pub fn policies_of<'a>(&'a self, user: &'a User) -> Vec<Named<'a>> {
         self.named(&user.policies)
@@ -194,6 +222,9 @@ impl Snapshot {
             }
             Entity::Quota(quota) => {
                 self.quotas.insert(quota.bucket.clone(), quota);
+            }
+            Entity::Mark(mark) => {
+                self.marks.insert(mark.of.clone(), mark);
             }
         }
     }

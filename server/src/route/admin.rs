@@ -45,6 +45,8 @@ pub enum Permission {
     Everyone,
     /// The operation's own action on the key that the request names, or on the default one: decided by the handler.
     OnKey,
+    /// To be the control identity; nobody else may, not even root.
+    Control,
 }
 
 /// An operation of the admin API.
@@ -92,6 +94,13 @@ pub enum Operation {
     CreateKmsKey,
     ListKmsKeys,
     KmsKeyStatus,
+    OwnPolicy,
+    OwnUser,
+    OwnAccessKeys,
+    OwnBinding,
+    OwnBucket,
+    Release,
+    OwnPolicies,
 }
 
 const fn any(action: Action) -> Permission {
@@ -109,7 +118,7 @@ const fn row(
 }
 
 use Operation as O;
-use Permission::{Everyone, OnKey, OwnOr, OwnUnlessDenied};
+use Permission::{Control, Everyone, OnKey, OwnOr, OwnUnlessDenied};
 
 /// All routes.
 #[rustfmt::skip]
@@ -149,6 +158,14 @@ pub static ROWS: &[Row] = &[
     row(Method::GET, "explain", &["action"], O::Explain, any(Action::AdminExplainDecision)),
     row(Method::POST, "key-rotation", &["to"], O::RotateKey, any(Action::AdminKMSCreateKey)),
     row(Method::GET, "key-rotation", &[], O::KeyRotation, any(Action::AdminKMSKeyStatus)),
+    // By which the operator puts what resources say.
+    row(Method::PUT, "coffer/policy", &[], O::OwnPolicy, Control),
+    row(Method::PUT, "coffer/user", &[], O::OwnUser, Control),
+    row(Method::PUT, "coffer/access-keys", &[], O::OwnAccessKeys, Control),
+    row(Method::PUT, "coffer/binding", &[], O::OwnBinding, Control),
+    row(Method::PUT, "coffer/bucket", &[], O::OwnBucket, Control),
+    row(Method::PUT, "coffer/release", &[], O::Release, Control),
+    row(Method::GET, "coffer/policies", &[], O::OwnPolicies, Control),
 ];
 
 /// The routes of the KMS API. Their paths begin with `kms/`, so that logs and metrics tell them from the others.

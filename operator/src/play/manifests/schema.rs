@@ -1,10 +1,12 @@
-//! Validates a Tenant by the definition's own schema, in the API server's words.
+//! Validates an object by the definition's own schema, in the API server's words.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use coffer_crds::{Tenant, definition};
+use coffer_crds::definition::{self, Definition};
 use jsonschema::error::ValidationErrorKind;
 use kube::core::cel::{ValidationErrors, Validator as CelValidator, apply_defaults};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 /// The schema in the two forms that are validated with.
@@ -15,11 +17,15 @@ struct Schema {
     validator: jsonschema::Validator,
 }
 
-/// A valid Tenant from its manifest; `old` is the one before, for rules about changes.
-pub(super) fn tenant(manifest: &Value, old: Option<&Value>) -> Result<Box<Tenant>, Vec<String>> {
-    static SCHEMA: OnceLock<Option<Schema>> = OnceLock::new();
+/// A valid object of this kind from its manifest; `old` is the one before, for rules about changes.
+pub(super) fn valid<K: DeserializeOwned>(
+    kind: &str,
+    manifest: &Value,
+    old: Option<&Value>,
+) -> Result<Box<K>, Vec<String>> {
+    static SCHEMAS: OnceLock<BTreeMap<String, Schema>> = OnceLock::new();
     let internal = || vec!["the schema of this version can't be read; this is a defect".to_owned()];
-    let schema = SCHEMA.get_or_init(load).as_ref().ok_or_else(internal)?;
+    let schema = SCHEMAS.get_or_init(load).get(kind).ok_or_else(internal)?;
 
     let mut manifest = manifest.clone();
     if let Some(object) = manifest.as_object_mut() {
@@ -43,8 +49,14 @@ pub(super) fn tenant(manifest: &Value, old: Option<&Value>) -> Result<Box<Tenant
     serde_json::from_value(manifest).map(Box::new).map_err(|cause| vec![cause.to_string()])
 }
 
-fn load() -> Option<Schema> {
-    let mut open_api = definition::tenant().ok()?.schema()?.clone();
+fn load() -> BTreeMap<String, Schema> {
+    let definitions = definition::all().unwrap_or_default();
+    let schema = |definition: &Definition| Some((definition.kind().to_owned(), one(definition)?));
+    definitions.iter().filter_map(schema).collect()
+}
+
+fn one(definition: &Definition) -> Option<Schema> {
+    let mut open_api = definition.schema()?.clone();
     // A manifest has no status; its default would be a status that nobody saw.
     open_api.pointer_mut("/properties")?.as_object_mut()?.remove("status");
     let mut json = open_api.clone();

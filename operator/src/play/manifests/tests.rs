@@ -13,7 +13,7 @@ spec: {storage: {embedded: {size: 1Gi}}}
 
 fn read(text: &str) -> Manifests {
     let mut manifests = Manifests::default();
-    read_text(Path::new("a.yaml"), text, &|_| None, &mut manifests);
+    read_text(Path::new("a.yaml"), text, &|_, _| None, &mut manifests);
     manifests
 }
 
@@ -79,7 +79,7 @@ fn what_is_wrong_is_named_with_its_field() {
             GOOD.replace("name: photos", "name: photos, namespace: .."),
             "metadata: name or namespace",
         ),
-        ("other kind of ours", GOOD.replace("kind: Tenant", "kind: Policy"), "no kind `Policy`"),
+        ("other kind of ours", GOOD.replace("kind: Tenant", "kind: Console"), "no kind `Console`"),
         ("no kind", "a: 1".to_owned(), "`apiVersion` or `kind` is missing"),
         (
             "doubled key",
@@ -107,7 +107,7 @@ fn a_bad_object_does_not_hide_a_good_one() {
 fn a_change_is_held_against_the_accepted_one() {
     let old = json!({"spec": {"storage": {"embedded": {"size": "2Gi"}}}});
     let mut manifests = Manifests::default();
-    read_text(Path::new("a.yaml"), GOOD, &|_| Some(old.clone()), &mut manifests);
+    read_text(Path::new("a.yaml"), GOOD, &|_, _| Some(old.clone()), &mut manifests);
     assert!(
         manifests.problems[0].text.starts_with("spec.storage.embedded.size: may not shrink"),
         "{manifests:?}"

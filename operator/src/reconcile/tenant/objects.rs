@@ -61,6 +61,7 @@ pub(super) struct Secrets {
     iam: Option<Secret>,
     kms: Option<Secret>,
     kms_ca: Option<ConfigMap>,
+    control: Option<Secret>,
 }
 
 impl Secrets {
@@ -75,6 +76,7 @@ impl Secrets {
             iam: data(&self.iam),
             kms: data(&self.kms),
             kms_ca: self.kms_ca.as_ref().map(bytes),
+            control: data(&self.control),
         }
     }
 }
@@ -104,15 +106,16 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
             None => Ok(None),
         }
     };
-    let (authority, tls, root, iam, kms, kms_ca) = tokio::try_join!(
+    let (authority, tls, root, iam, control, kms, kms_ca) = tokio::try_join!(
         read(names.authority()),
         read(names.tls()),
         read(tenant.root_secret_name()),
         read(names.iam()),
+        read(names.control_authority()),
         kms,
         kms_ca
     )?;
-    for secret in [authority.as_ref(), tls.as_ref()].into_iter().flatten() {
+    for secret in [&authority, &tls, &control].into_iter().flatten() {
         ownership::check("Secret", &secret.metadata, tenant, Mark::Owner)?;
     }
     if let (None, Some(secret)) = (&tenant.root_secret, &root) {
@@ -121,7 +124,7 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
     if let Some(secret) = &iam {
         ownership::check("Secret", &secret.metadata, tenant, Mark::Label)?;
     }
-    Ok(Secrets { authority, tls, root, iam, kms, kms_ca })
+    Ok(Secrets { authority, tls, root, iam, kms, kms_ca, control })
 }
 
 async fn config_map(
@@ -157,6 +160,8 @@ pub(super) async fn apply(
         ca,
         tls,
         iam,
+        control_authority,
+        control,
         root,
         service,
         pods_service,
@@ -188,6 +193,10 @@ pub(super) async fn apply(
     wrote(applier.apply(authority, found.authority, Mark::Owner).await?.1);
     let live = watch::find(&stores.config_maps, at, &names.ca());
     wrote(applier.apply(ca, live, Mark::Owner).await?.1);
+    wrote(applier.apply(control_authority, found.control, Mark::Owner).await?.1);
+    let live = watch::find(&stores.config_maps, at, &names.control());
+    let (control, done) = applier.apply(control, live, Mark::Owner).await?;
+    wrote(done);
     let (tls, done) = applier.apply(tls, found.tls, Mark::Owner).await?;
     wrote(done);
     let (iam, done) = iam_key::apply(tenant, iam, found.iam, context).await?;
@@ -218,10 +227,11 @@ pub(super) async fn apply(
     wrote(applier.apply(disruption_budget, live, Mark::Owner).await?.1);
 
     let mut secrets = format!(
-        "{}.{}.{}",
+        "{}.{}.{}.{}",
         tls.resource_version().unwrap_or_default(),
         root_version.unwrap_or_default(),
-        iam.resource_version().unwrap_or_default()
+        iam.resource_version().unwrap_or_default(),
+        control.resource_version().unwrap_or_default()
     );
     for version in kms_versions.into_iter().flatten() {
         secrets = format!("{secrets}.{version}");

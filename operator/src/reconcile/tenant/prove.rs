@@ -12,9 +12,10 @@ use super::now;
 use super::objects::Applied;
 use crate::causes::with_causes;
 use crate::control::{self, Target};
+use crate::iam::Key;
 use crate::kms_probe::{Seen, Subject};
 use crate::tenant::build::service::CLIENT_PORT;
-use crate::tenant::dereference::Material;
+use crate::tenant::dereference::{Material, MaterialError};
 use crate::tenant::status::{self, Outcome, PodState, State};
 use crate::tenant::validate::ValidTenant;
 
@@ -35,32 +36,48 @@ pub(super) async fn prove(
 ) -> Result<(Outcome, Duration), Failure> {
     let rest =
         if context.secret_namespaces.contains(&valid.namespace) { REST } else { context.poll };
-    let pod = match status::pod_state(valid, &applied.workload, applied.pod.as_ref()) {
+    let key = Key { namespace: valid.namespace.clone(), name: valid.name.clone() };
+    let run = match status::pod_state(valid, &applied.workload, applied.pod.as_ref()) {
         PodState::NotReady(outcome) => {
             if outcome.state == State::AtRest {
                 context.memory.end_roll(&valid.uid);
             }
+            context.tenants.withdraw(&key);
             return Ok((outcome, rest));
         }
         PodState::Ready { run } => run,
     };
-    let proof =
-        Proof { pod, generation: tenant.metadata.generation, secrets: applied.secrets.clone() };
+    let proof = Proof {
+        pod: run.clone(),
+        generation: tenant.metadata.generation,
+        secrets: applied.secrets.clone(),
+    };
     let answering =
         || Outcome::new(State::Ready, Reason::Answering, "a signed request over TLS was answered");
     let standing = context.memory.standing(&valid.uid, &proof);
-    if standing == Standing::Proven {
-        return Ok((answering(), rest));
-    }
     let Some(target) = target(valid, material, applied, context) else {
         return Ok((
             Outcome::new(State::Reconciling, Reason::Starting, "waiting for the Service's address"),
             PROBE,
         ));
     };
+    let answers = || {
+        let endpoint = format!("https://{}", target.host);
+        let tenants = &context.tenants;
+        let published = tenants.publish(valid, material, target.clone(), endpoint, &run, now());
+        published.map_err(|cause| {
+            let name = valid.names().control_authority();
+            Failure::Material(MaterialError::Authority { name, cause })
+        })
+    };
+    if standing == Standing::Proven {
+        answers()?;
+        return Ok((answering(), rest));
+    }
     match control::list_buckets(&target, &material.root, now()).await {
         Ok(()) => {
             context.memory.prove(&valid.uid, proof);
+            answers()?;
             Ok((answering(), rest))
         }
         Err(_)
@@ -71,6 +88,7 @@ pub(super) async fn prove(
         }
         Err(cause) => {
             let failing = context.memory.failing(&valid.uid);
+            context.tenants.withdraw(&key);
             let pause = if failing < RENEWAL_PATIENCE { PROBE } else { context.poll };
             let message = format!("the signed request isn't answered yet: {}", with_causes(&cause));
             Ok((Outcome::new(State::Reconciling, Reason::Probing, message), pause))

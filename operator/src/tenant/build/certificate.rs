@@ -6,7 +6,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 
 use super::{kept, owned};
-use crate::authority::CA_CERTIFICATES;
+use crate::authority::{CA_CERTIFICATES, control};
 use crate::tenant::dereference::Material;
 use crate::tenant::validate::ValidTenant;
 
@@ -35,6 +35,19 @@ pub(super) fn roots(tenant: &ValidTenant, material: &Material) -> ConfigMap {
     ConfigMap {
         metadata: owned(tenant, tenant.names().ca()),
         data: Some([(CA_CERTIFICATES.to_owned(), material.authority.roots().to_owned())].into()),
+        ..ConfigMap::default()
+    }
+}
+
+pub(super) fn control_authority(tenant: &ValidTenant, material: &Material) -> Secret {
+    let name = tenant.names().control_authority();
+    secret(tenant, name, "Opaque", control::to_data(&material.control))
+}
+
+pub(super) fn control(tenant: &ValidTenant, material: &Material) -> ConfigMap {
+    ConfigMap {
+        metadata: owned(tenant, tenant.names().control()),
+        data: Some([(CA_CERTIFICATES.to_owned(), material.control.certificate.clone())].into()),
         ..ConfigMap::default()
     }
 }

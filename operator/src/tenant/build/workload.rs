@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, HTTPGetAction,
-    LocalObjectReference, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec,
-    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource,
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
+    HTTPGetAction, LocalObjectReference, PersistentVolumeClaimVolumeSource, PodSecurityContext,
+    PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource,
     SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -19,6 +19,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use coffer_crds::tenant::{Limits, PullPolicy};
 
 use super::{kms, labels, owned, selector};
+use crate::authority::control;
 use crate::tenant::validate::ValidTenant;
 
 /// The port on which the server listens.
@@ -43,6 +44,8 @@ pub const SERVER_CONTAINER: &str = "server";
 pub const ROOT_CREDENTIALS_PATH: &str = "/etc/coffer/root-credentials";
 /// Where the key of identities and policies is mounted.
 pub const IAM_KEYS_PATH: &str = "/etc/coffer/iam";
+/// Where the control authority's certificate is mounted.
+pub const CONTROL_PATH: &str = "/etc/coffer/control";
 /// Answers while the server works at all.
 pub const LIVE: &str = "/minio/health/live";
 /// Answers while the server takes requests.
@@ -157,6 +160,14 @@ fn volumes(tenant: &ValidTenant) -> Vec<Volume> {
         secret_volume("root-credentials", tenant.root_secret_name()),
         secret_volume("iam-keys", tenant.names().iam()),
         Volume {
+            name: "control".to_owned(),
+            config_map: Some(ConfigMapVolumeSource {
+                name: tenant.names().control(),
+                ..ConfigMapVolumeSource::default()
+            }),
+            ..Volume::default()
+        },
+        Volume {
             name: "run".to_owned(),
             empty_dir: Some(EmptyDirVolumeSource {
                 medium: None,
@@ -175,6 +186,7 @@ fn server_container(tenant: &ValidTenant) -> Container {
         mount("tls", TLS_PATH, Some(true)),
         mount("root-credentials", ROOT_CREDENTIALS_PATH, Some(true)),
         mount("iam-keys", IAM_KEYS_PATH, Some(true)),
+        mount("control", CONTROL_PATH, Some(true)),
         mount("run", RUN_PATH, None),
     ];
     mounts.extend(tenant.kms.iter().flat_map(kms::mounts));
@@ -242,6 +254,8 @@ fn environment(tenant: &ValidTenant) -> BTreeMap<&'static str, String> {
         ("COFFER_TLS_MIN_VERSION", tenant.min_version.as_str().to_owned()),
         ("COFFER_ROOT_CREDENTIALS", ROOT_CREDENTIALS_PATH.to_owned()),
         ("COFFER_IAM_KEYS", IAM_KEYS_PATH.to_owned()),
+        ("COFFER_CONTROL_CA", CONTROL_PATH.to_owned()),
+        ("COFFER_CONTROL_NAME", control::name(&tenant.namespace, &tenant.name)),
         ("COFFER_REGION", tenant.region.clone()),
         ("COFFER_DRAIN_SECONDS", drain_seconds(tenant).to_string()),
         ("COFFER_SIGNATURE_V2", tenant.signature_v2.as_str().to_owned()),

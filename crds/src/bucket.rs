@@ -1,0 +1,116 @@
+//! Bucket: a bucket in a tenant.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use crate::reference::TenantRef;
+use crate::tenant::DeletionPolicy;
+
+/// What a bucket shall be.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "coffer.dev",
+    version = "v1alpha1",
+    kind = "Bucket",
+    plural = "buckets",
+    shortname = "bkt",
+    category = "coffer",
+    namespaced,
+    status = "BucketStatus",
+    derive = "PartialEq",
+    doc = "A bucket in a Tenant, with its policy and quota.",
+    validation = Rule::new(
+        "has(self.spec.bucketName) || self.metadata.name.matches('^[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]$')"
+    ).message(
+        "metadata.name: a bucket's name has 3 to 63 characters; choose another, or set spec.bucketName"
+    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether it exists with this policy and quota"),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Why it is ready or isn't"),
+    printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenantRef.name",
+        description = "The Tenant that it is in"),
+    printcolumn(name = "Bucket", type_ = "string", json_path = ".status.bucketName",
+        description = "Its name there"),
+    printcolumn(name = "Public", type_ = "string", json_path = ".status.public",
+        description = "Whether its policy gives strangers anything"),
+    printcolumn(name = "Objects", type_ = "integer", json_path = ".status.objects",
+        description = "How many objects it holds"),
+    printcolumn(name = "Usage", type_ = "string", json_path = ".status.usage",
+        description = "How much they hold together"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp",
+        description = "How long the resource exists"),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        description = "What is the matter and what to do")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "(has(self.bucketName) ? self.bucketName : '') == (has(oldSelf.bucketName) ? oldSelf.bucketName : '')"
+).message("spec.bucketName: can't be changed; make a new resource with the other name"))]
+pub struct BucketSpec {
+    /// The Tenant that this is about; it can't be changed.
+    #[x_kube(validation = Rule::new("self == oldSelf").message(
+        "spec.tenantRef: can't be changed; make a new resource for the other Tenant"
+    ))]
+    pub tenant_ref: TenantRef,
+
+    /// The bucket's name in the Tenant. It can't be changed. Default: this resource's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = 63), regex(pattern = r"^[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]$"))]
+    pub bucket_name: Option<String>,
+
+    /// The bucket's policy as JSON text, which says who may do what with it. Default: none; then it is private.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 20480))]
+    pub policy: Option<String>,
+
+    /// How much its objects may hold together, as a Kubernetes quantity (`10Gi`). Default: as much as there is room for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 20),
+        regex(pattern = r"^[1-9][0-9]*(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?$")
+    )]
+    pub quota: Option<String>,
+
+    /// True: what exists already under this name and was made by another hand is taken over, and becomes what this resource
+    /// says. Default: false; then it is left alone, and this resource is `Stalled` with `NotOwned`.
+    #[serde(default)]
+    pub adopt: bool,
+
+    /// What becomes of it when this resource is deleted. `Retain`: it stays as it is, with its objects. `Delete`: it is deleted with
+    /// all objects in it. Default: `Retain`.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// What a bucket is, as last seen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BucketStatus {
+    /// The generation of the spec that this status speaks of; -1 until the operator has seen the resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// `Ready`, `Reconciling` and `Stalled`, each with a reason from a closed list and a message that says what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Option<Vec<Condition>>,
+
+    /// Its name in the Tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket_name: Option<String>,
+
+    /// `No`, or to whom its policy gives what: `Read`, `Write` or both, to `Everyone` or `SignedIn`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<String>,
+
+    /// How many objects it holds, as of the last look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objects: Option<i64>,
+
+    /// How much they hold together, as of the last look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<String>,
+}

@@ -1,0 +1,157 @@
+//! A Bucket: a bucket in a Tenant, with its policy and quota.
+
+use coffer_crds::Bucket;
+use coffer_crds::condition::Reason;
+use coffer_crds::reference::TenantRef;
+use coffer_crds::tenant::DeletionPolicy;
+use coffer_policy::access::{self, To};
+use coffer_policy::{Kind, Policy};
+use serde_json::{Value, json};
+
+use super::managed::{Managed, stalled};
+use super::{Done, Job};
+use crate::tenant::status::Outcome;
+
+/// The name of a Bucket's bucket.
+pub fn name(bucket: &Bucket) -> String {
+    let own = || bucket.metadata.name.clone().unwrap_or_default();
+    bucket.spec.bucket_name.clone().unwrap_or_else(own)
+}
+
+/// Its policy, if it has one.
+///
+/// # Errors
+/// What is wrong with it, with line and remedy.
+pub fn policy(bucket: &Bucket) -> Result<Option<Policy>, String> {
+    let Some(document) = &bucket.spec.policy else { return Ok(None) };
+    let name = name(bucket);
+    let parsed = Policy::parse(Kind::Bucket(&name), document.as_bytes());
+    parsed.map(Some).map_err(|errors| format!("spec.policy: {errors}"))
+}
+
+impl Managed for Bucket {
+    const KIND: &'static str = "Bucket";
+
+    fn tenant_ref(&self) -> &TenantRef {
+        &self.spec.tenant_ref
+    }
+
+    fn status(&self) -> Value {
+        json!(self.status)
+    }
+
+    fn deletes(&self) -> Option<String> {
+        (self.spec.deletion_policy == DeletionPolicy::Delete).then(|| name(self))
+    }
+
+    async fn apply(&self, job: &Job<'_>) -> Result<Done, Outcome> {
+        let name = name(self);
+        let policy = policy(self).map_err(|why| stalled(Reason::InvalidSpec, why))?;
+        let quota = match self.spec.quota.as_deref() {
+            None => 0,
+            Some(text) => bytes(text).ok_or_else(|| {
+                stalled(
+                    Reason::InvalidSpec,
+                    format!("spec.quota: `{text}` isn't a number of bytes below 2^63; lower it"),
+                )
+            })?,
+        };
+        let document = policy.as_ref().map(Policy::document);
+        let body =
+            json!({"adopt": self.spec.adopt, "name": name, "policy": document, "quota": quota});
+        let (answer, _) = job.put("bucket", body).await?;
+        let number = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or_default();
+        let status = json!({
+            "bucketName": name,
+            "public": policy.as_ref().map_or_else(|| "No".to_owned(), public),
+            "objects": number("objects"),
+            "usage": quantity(number("bytes")),
+        });
+        let message = "the server has it with this policy and quota";
+        Ok(Done::in_force(message, status, job.tenant.resync))
+    }
+}
+
+/// Whether strangers may do anything, in a column's words.
+fn public(policy: &Policy) -> String {
+    let public = access::public(policy);
+    let what = match (public.reads(), public.writes()) {
+        (false, false) if !public.is_public() => return "No".to_owned(),
+        (true, false) => "Read",
+        (false, true) => "Write",
+        (true, true) | (false, false) => "Read,Write",
+    };
+    let everyone = public.grants.iter().any(|grant| grant.to == To::Everyone);
+    format!("{what}:{}", if everyone { "Everyone" } else { "SignedIn" })
+}
+
+const BINARY: [(&str, u64); 5] =
+    [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30), ("Ti", 1 << 40), ("Pi", 1 << 50)];
+const DECIMAL: [(&str, u64); 5] = [
+    ("k", 1_000),
+    ("M", 1_000_000),
+    ("G", 1_000_000_000),
+    ("T", 1_000_000_000_000),
+    ("P", 1_000_000_000_000_000),
+];
+
+fn bytes(text: &str) -> Option<u64> {
+    let mut units = BINARY.iter().chain(&DECIMAL);
+    let (number, factor) = units
+        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))
+        .unwrap_or((text, 1));
+    let bytes = number.parse::<u64>().ok()?.checked_mul(factor)?;
+    i64::try_from(bytes).ok().map(|_fits| bytes)
+}
+
+/// Bytes, rounded so that a column is short.
+fn quantity(bytes: u64) -> String {
+    let unit = BINARY.iter().rev().find(|(_, factor)| bytes >= *factor * 10);
+    match unit {
+        Some((unit, factor)) => format!("{}{unit}", bytes / factor),
+        None => bytes.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_are_read_and_shown() {
+        for (text, expected) in [
+            ("1", Some(1)),
+            ("10Ki", Some(10_240)),
+            ("2G", Some(2_000_000_000)),
+            ("9000P", Some(9_000_000_000_000_000_000)),
+            ("9999P", None),
+            ("1.5Gi", None),
+            ("", None),
+        ] {
+            assert_eq!(bytes(text), expected, "{text}");
+        }
+        for (bytes, expected) in [(0, "0"), (9_999, "9999"), (10_240, "10Ki"), (5 << 30, "5120Mi")]
+        {
+            assert_eq!(quantity(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn a_column_says_what_strangers_may() {
+        let statement = |action: &str, more: &str| {
+            format!(
+                r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":"*","Action":"{action}","Resource":"arn:aws:s3:::photos/*"{more}}}]}}"#
+            )
+        };
+        let signed = r#","Condition":{"StringEquals":{"aws:PrincipalType":"User"}}"#;
+        for (action, more, expected) in [
+            ("s3:GetObject", "", "Read:Everyone"),
+            ("s3:PutObject", "", "Write:Everyone"),
+            ("s3:*", signed, "Read,Write:SignedIn"),
+        ] {
+            let document = statement(action, more);
+            let policy = Policy::parse(Kind::Bucket("photos"), document.as_bytes()).unwrap();
+            assert_eq!(public(&policy), expected, "{document}");
+        }
+    }
+}

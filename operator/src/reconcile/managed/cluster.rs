@@ -1,0 +1,191 @@
+//! A cluster, as the resources in Tenants see it: Secrets and `ConfigMap`s by name, everything else as last seen.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use coffer_crds::{API_VERSION, Bucket, Policy, PolicyBinding, PolicyTest, User};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, ResourceExt as _};
+use serde_json::{Map, Value, json};
+use tokio::sync::OnceCell;
+
+use super::super::Failure;
+use crate::iam::world::lets_in;
+use crate::iam::{Calls, Kept, Key, Of, Resources, Standing, Tenants, World};
+use crate::tenant::build::{MANAGED_BY_LABEL, MANAGER};
+use crate::tenant::dereference::SecretData;
+use crate::tenant::status::Outcome;
+use crate::watch::Watched;
+
+/// What the cluster holds, as last seen.
+pub(super) struct Stores {
+    pub(super) tenants: Store<Watched>,
+    pub(super) policies: Store<DeserializeGuard<Policy>>,
+    pub(super) tests: Store<DeserializeGuard<PolicyTest>>,
+    pub(super) users: Store<DeserializeGuard<User>>,
+    pub(super) bindings: Store<DeserializeGuard<PolicyBinding>>,
+    pub(super) buckets: Store<DeserializeGuard<Bucket>>,
+}
+
+pub(super) struct Cluster {
+    client: Client,
+    stores: Stores,
+    ready: Arc<Tenants>,
+    calls: Calls,
+    filled: OnceCell<()>,
+}
+
+impl Cluster {
+    pub(super) fn new(client: &Client, stores: Stores, ready: Arc<Tenants>) -> Self {
+        let (calls, filled) = (Calls::default(), OnceCell::new());
+        Self { client: client.clone(), stores, ready, calls, filled }
+    }
+
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    pub(super) fn tenants(&self) -> &Tenants {
+        &self.ready
+    }
+
+    /// Returns once each store was filled the first time: before, what is there would seem to be gone. One waits for all.
+    pub(super) async fn filled(&self) {
+        let Stores { tenants, policies, tests, users, bindings, buckets } = &self.stores;
+        let fill = || async {
+            // A store that is closed ends with the process.
+            drop(tokio::join!(
+                tenants.wait_until_ready(),
+                policies.wait_until_ready(),
+                tests.wait_until_ready(),
+                users.wait_until_ready(),
+                bindings.wait_until_ready(),
+                buckets.wait_until_ready(),
+            ));
+        };
+        self.filled.get_or_init(fill).await;
+    }
+}
+
+/// What a failure of the API server means.
+fn failed(what: String, cause: kube::Error) -> Outcome {
+    Failure::Api { what, cause: Box::new(cause) }.outcome()
+}
+
+fn all<K: kube::Resource<DynamicType = ()> + Clone>(store: &Store<DeserializeGuard<K>>) -> Vec<K>
+where
+    DeserializeGuard<K>: kube::Resource<DynamicType = ()> + Clone,
+{
+    store.state().iter().filter_map(|guard| guard.0.as_ref().ok().cloned()).collect()
+}
+
+#[async_trait]
+impl World for Cluster {
+    async fn tenant(&self, key: &Key, from: &str) -> Standing {
+        self.filled().await;
+        let reference = ObjectRef::new(&key.name).within(&key.namespace);
+        let Some(guard) = self.stores.tenants.get(&reference) else { return Standing::Gone };
+        let tenant = match &guard.0 {
+            Ok(tenant) => tenant,
+            Err(_unreadable) if key.namespace == from => return Standing::NotReady,
+            Err(_unreadable) => return Standing::NotAllowed(None),
+        };
+        let allowed = tenant.spec.allowed_namespaces.as_ref().map(|allowed| &allowed.selector);
+        if key.namespace != from && !lets_in(allowed, from) {
+            return Standing::NotAllowed(self.ready.get(key));
+        }
+        if tenant.metadata.deletion_timestamp.is_some() {
+            return Standing::Gone;
+        }
+        self.ready.get(key).map_or(Standing::NotReady, Standing::Ready)
+    }
+
+    async fn secret(&self, of: &Of, name: &str) -> Result<Option<Kept>, Outcome> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &of.namespace);
+        let found =
+            api.get_opt(name).await.map_err(|cause| failed(format!("Secret `{name}`"), cause))?;
+        Ok(found.map(|secret| Kept {
+            owned: secret.owner_references().iter().any(|owner| owner.uid == of.uid),
+            version: secret.uid().zip(secret.resource_version()),
+            data: secret.data.unwrap_or_default(),
+        }))
+    }
+
+    async fn write_secret(
+        &self,
+        of: &Of,
+        name: &str,
+        data: SecretData,
+        old: Option<&Kept>,
+    ) -> Result<(), Outcome> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &of.namespace);
+        let written = if let Some(Kept { data: before, version, owned: _ }) = old {
+            // Only what was found is changed.
+            let (uid, version) = version.clone().unzip();
+            let kept = data.iter().map(|(key, value)| (key.clone(), json!(value)));
+            let gone = before.keys().filter(|key| !data.contains_key(*key));
+            let gone = gone.map(|key| (key.clone(), Value::Null));
+            let fields: Map<String, Value> = kept.chain(gone).collect();
+            let patch =
+                json!({"metadata": {"uid": uid, "resourceVersion": version}, "data": fields});
+            let parameters =
+                PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+            api.patch(name, &parameters, &Patch::Merge(patch)).await
+        } else {
+            let owner = OwnerReference {
+                api_version: API_VERSION.to_owned(),
+                kind: of.kind.to_owned(),
+                name: of.name.clone(),
+                uid: of.uid.clone(),
+                controller: Some(true),
+                block_owner_deletion: None,
+            };
+            let secret = Secret {
+                metadata: ObjectMeta {
+                    name: Some(name.to_owned()),
+                    namespace: Some(of.namespace.clone()),
+                    labels: Some([(MANAGED_BY_LABEL.to_owned(), MANAGER.to_owned())].into()),
+                    owner_references: Some(vec![owner]),
+                    ..ObjectMeta::default()
+                },
+                type_: Some("Opaque".to_owned()),
+                data: Some(data),
+                ..Secret::default()
+            };
+            let post = PostParams { dry_run: false, field_manager: Some(MANAGER.to_owned()) };
+            api.create(&post, &secret).await
+        };
+        written.map(drop).map_err(|cause| failed(format!("Secret `{name}`"), cause))
+    }
+
+    async fn config_map(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, Outcome> {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
+        let found = api.get_opt(name).await;
+        let found = found.map_err(|cause| failed(format!("ConfigMap `{name}`"), cause))?;
+        Ok(found.map(|found| found.data.unwrap_or_default()))
+    }
+
+    fn resources(&self) -> Resources {
+        let Stores { tenants: _, policies, tests, users, bindings, buckets } = &self.stores;
+        Resources {
+            policies: all(policies),
+            tests: all(tests),
+            users: all(users),
+            bindings: all(bindings),
+            buckets: all(buckets),
+        }
+    }
+
+    fn calls(&self) -> &Calls {
+        &self.calls
+    }
+}

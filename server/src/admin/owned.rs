@@ -1,0 +1,297 @@
+//! What the operator puts for resources, as the control identity: each call says how something shall be, is made whole or not at
+//! all, and writes nothing where it is so already.
+//!
+//! | call | body, beside `owner {resource, uid}`, `adopt`, `boundary` | answer |
+//! |---|---|---|
+//! | `PUT coffer/policy` | `name`, `document` | `document`, as it is in force |
+//! | `PUT coffer/user` | `name`, `secretKey`, `enabled`, `policies`, `groups` | |
+//! | `PUT coffer/access-keys` | `parent`, `keys [{accessKey, secretKey}]`, `policy`, `expires`, `description` | |
+//! | `PUT coffer/binding` | `policies`, `users`, `groups` | |
+//! | `PUT coffer/bucket` | `name`, `policy`, `quota` | `bytes`, `objects` |
+//! | `PUT coffer/release` | `bucket`, where that is to be deleted with all that it holds | `remaining`: ask again |
+//! | `GET coffer/policies` | | the document of each policy by name |
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use coffer_policy::{Kind, Policy};
+use coffer_signature::SecretKey;
+use coffer_store::{
+    Bucket, BucketName, Entry, ListQuery, Precondition, StoreError, UploadEntry, UploadQuery,
+};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::call::Call;
+use super::{Admin, Answer, fault, json as answer};
+use crate::answer::Refusal;
+use crate::iam::draft::Holder;
+use crate::iam::entity::Status;
+use crate::iam::mark::{Marked, Owner};
+use crate::iam::name::Name;
+use crate::iam::owned::{For, OwnedBucket, OwnedKeys, OwnedUser};
+
+/// How many objects of a bucket one call deletes.
+const AT_ONCE: usize = 1000;
+
+#[derive(Deserialize)]
+struct Whose {
+    owner: Owner,
+    #[serde(default)]
+    adopt: bool,
+    boundary: Option<String>,
+}
+
+impl Whose {
+    fn parse(self) -> Result<For, Refusal> {
+        let Self { owner, adopt, boundary } = self;
+        let ceiling = boundary.map(|name| Name::policy(&name)).transpose()?;
+        Ok(For { owner, adopt, ceiling })
+    }
+}
+
+#[derive(Deserialize)]
+struct PolicyBody {
+    #[serde(flatten)]
+    whose: Whose,
+    name: String,
+    document: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UserBody {
+    #[serde(flatten)]
+    whose: Whose,
+    name: String,
+    secret_key: Zeroizing<String>,
+    enabled: bool,
+    policies: Vec<String>,
+    groups: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyBody {
+    access_key: String,
+    secret_key: Option<Zeroizing<String>>,
+}
+
+#[derive(Deserialize)]
+struct KeysBody {
+    #[serde(flatten)]
+    whose: Whose,
+    parent: String,
+    keys: Vec<KeyBody>,
+    policy: Option<String>,
+    expires: Option<Timestamp>,
+    #[serde(default)]
+    description: String,
+}
+
+#[derive(Deserialize)]
+struct BindingBody {
+    #[serde(flatten)]
+    whose: Whose,
+    policies: Vec<String>,
+    users: Vec<String>,
+    groups: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct BucketBody {
+    #[serde(flatten)]
+    whose: Whose,
+    name: String,
+    policy: Option<String>,
+    #[serde(default)]
+    quota: u64,
+}
+
+#[derive(Deserialize)]
+struct ReleaseBody {
+    #[serde(flatten)]
+    whose: Whose,
+    bucket: Option<String>,
+}
+
+fn policies(names: &[String]) -> Result<BTreeSet<Name>, Refusal> {
+    Ok(names.iter().map(|name| Name::policy(name)).collect::<Result<_, _>>()?)
+}
+
+fn identity_policy(document: &str) -> Result<Policy, Refusal> {
+    Policy::parse(Kind::Identity, document.as_bytes())
+        .map_err(|errors| fault::malformed_policy(&errors))
+}
+
+impl Admin {
+    pub(super) async fn own_policy(&self, call: &Call) -> Result<Answer, Refusal> {
+        let PolicyBody { whose, name, document } = call.json()?;
+        let (whose, name) = (whose.parse()?, Name::policy(&name)?);
+        let policy = identity_policy(&document)?;
+        let now = call.now;
+        self.iam()?.change(|draft| draft.put_owned_policy(&name, &policy, &whose, now)).await?;
+        let snapshot = self.iam()?.snapshot();
+        answer(&json!({ "document": snapshot.policy(name.as_str()).map(Policy::document) }))
+    }
+
+    pub(super) async fn own_user(&self, call: &Call) -> Result<Answer, Refusal> {
+        let UserBody { whose, name, secret_key, enabled, policies: attached, groups } =
+            call.json()?;
+        let whose = whose.parse()?;
+        let wanted = OwnedUser {
+            name: self.user_name(&name)?,
+            secret_key: SecretKey::new(secret_key.to_string()),
+            status: if enabled { Status::Enabled } else { Status::Disabled },
+            policies: policies(&attached)?,
+            groups: groups.iter().map(|name| Name::group(name)).collect::<Result<_, _>>()?,
+        };
+        let now = call.now;
+        self.iam()?.change(|draft| draft.put_owned_user(&wanted, &whose, now)).await?;
+        Ok(Answer::Done)
+    }
+
+    pub(super) async fn own_access_keys(&self, call: &Call) -> Result<Answer, Refusal> {
+        let KeysBody { whose, parent, keys, policy, expires, description } = call.json()?;
+        let whose = whose.parse()?;
+        let key = |key: KeyBody| {
+            if self.is_root(&key.access_key) {
+                return Err(fault::invalid_credentials("This is the root access key."));
+            }
+            let secret = key.secret_key.map(|secret| SecretKey::new(secret.to_string()));
+            Ok((Name::access_key(&key.access_key)?, secret))
+        };
+        let wanted = OwnedKeys {
+            parent: self.user_name(&parent)?,
+            keys: keys.into_iter().map(key).collect::<Result<_, _>>()?,
+            policy: policy.as_deref().map(identity_policy).transpose()?,
+            expires,
+            description,
+        };
+        let now = call.now;
+        self.iam()?.change(|draft| draft.put_owned_keys(&wanted, &whose, now)).await?;
+        Ok(Answer::Done)
+    }
+
+    pub(super) async fn own_binding(&self, call: &Call) -> Result<Answer, Refusal> {
+        let BindingBody { whose, policies: attached, users, groups } = call.json()?;
+        let (whose, attached) = (whose.parse()?, policies(&attached)?);
+        let users = users.iter().map(|name| Ok(Holder::User(self.user_name(name)?)));
+        let groups = groups.iter().map(|name| Ok(Holder::Group(Name::group(name)?)));
+        let holders = users.chain(groups).collect::<Result<BTreeSet<_>, Refusal>>()?;
+        let now = call.now;
+        self.iam()?
+            .change(|draft| draft.put_owned_binding(&holders, &attached, &whose, now))
+            .await?;
+        Ok(Answer::Done)
+    }
+
+    pub(super) async fn own_bucket(&self, call: &Call) -> Result<Answer, Refusal> {
+        let BucketBody { whose, name, policy, quota } = call.json()?;
+        let whose = whose.parse()?;
+        let bucket = BucketName::try_from(name)
+            .map_err(|invalid| Refusal::new("InvalidBucketName", 400, invalid.to_string()))?;
+        let kind = Kind::Bucket(bucket.as_str());
+        let policy = policy
+            .map(|document| Policy::parse(kind, document.as_bytes()))
+            .transpose()
+            .map_err(|errors| Refusal::new("MalformedPolicy", 400, errors.to_string()))?;
+        let iam = self.iam()?;
+        let failed = |error: StoreError| fault::store(&error);
+        let (there, is_new) = match self.store.bucket(&bucket).await {
+            Ok(there) => (there, false),
+            Err(StoreError::NoSuchBucket) => {
+                match self.store.create_bucket(&bucket, &self.region, call.now).await {
+                    Ok(made) => (made, true),
+                    Err(StoreError::BucketExists) => {
+                        (self.store.bucket(&bucket).await.map_err(failed)?, false)
+                    }
+                    Err(error) => return Err(failed(error)),
+                }
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let Bucket { name: _, created, region: _, number, encryption: _ } = there;
+        let name = Name::bucket(&bucket);
+        let wanted = OwnedBucket { name, number, created, is_new, policy, quota };
+        let now = call.now;
+        iam.change(|draft| draft.put_owned_bucket(&wanted, &whose, now)).await?;
+        let used = self.store.usage(&bucket).await.map_err(failed)?;
+        answer(&json!({ "bytes": used.bytes, "objects": used.objects }))
+    }
+
+    pub(super) async fn release(&self, call: &Call) -> Result<Answer, Refusal> {
+        let ReleaseBody { whose, bucket } = call.json()?;
+        let (iam, whose) = (self.iam()?, whose.parse()?);
+        if let Some(bucket) = bucket
+            && let Ok(bucket) = BucketName::try_from(bucket)
+        {
+            // Only what is marked as this resource's own is ever deleted.
+            let snapshot = iam.snapshot();
+            let mark = snapshot.mark(&Marked::Bucket(Name::bucket(&bucket)));
+            let mark = mark.filter(|mark| mark.owner.resource == whose.owner.resource);
+            if let Some(mark) = mark
+                && self.deletes(&bucket, mark.number, call.now).await?
+            {
+                return answer(&json!({ "remaining": true }));
+            }
+        }
+        let now = call.now;
+        iam.change(|draft| draft.release(&whose.owner, now)).await?;
+        answer(&json!({ "remaining": false }))
+    }
+
+    /// Deletes a bucket with what is in it, a part at a time; whether there is more to do.
+    async fn deletes(
+        &self,
+        bucket: &BucketName,
+        number: u64,
+        now: Timestamp,
+    ) -> Result<bool, Refusal> {
+        let failed = |error: StoreError| fault::store(&error);
+        match self.store.bucket(bucket).await {
+            Ok(there) if there.number == number => {}
+            Ok(_) | Err(StoreError::NoSuchBucket) => return Ok(false),
+            Err(error) => return Err(failed(error)),
+        }
+        let query = ListQuery { limit: AT_ONCE, ..ListQuery::default() };
+        let listing = self.store.list_objects(bucket, &query).await.map_err(failed)?;
+        let keys = listing.entries.into_iter().filter_map(|entry| match entry {
+            Entry::Object(object) => Some((object.key, Precondition::default())),
+            Entry::Prefix(_) => None,
+        });
+        for deleted in
+            self.store.delete_objects(bucket, keys.collect(), now).await.map_err(failed)?
+        {
+            deleted.map_err(failed)?;
+        }
+        let query = UploadQuery { limit: AT_ONCE, ..UploadQuery::default() };
+        let uploads = self.store.list_uploads(bucket, &query).await.map_err(failed)?;
+        for entry in &uploads.entries {
+            if let UploadEntry::Upload(upload) = entry {
+                match self.store.abort_upload(bucket, &upload.key, upload.id, now).await {
+                    Ok(()) | Err(StoreError::NoSuchUpload) => {}
+                    Err(error) => return Err(failed(error)),
+                }
+            }
+        }
+        match self.store.delete_bucket(bucket, now).await {
+            Ok(()) | Err(StoreError::NoSuchBucket) => {}
+            Err(StoreError::BucketNotEmpty) => return Ok(true),
+            Err(error) => return Err(failed(error)),
+        }
+        let name = Name::bucket(bucket);
+        self.iam()?.change(|draft| draft.delete_bucket_policy(&name, number)).await?;
+        Ok(false)
+    }
+
+    pub(super) fn own_policies(&self, _call: &Call) -> Result<Answer, Refusal> {
+        let snapshot = self.iam()?.snapshot();
+        let documents: BTreeMap<&str, &str> = super::policy::all(&snapshot)
+            .into_iter()
+            .map(|(name, policy)| (name, policy.document()))
+            .collect();
+        answer(&documents)
+    }
+}

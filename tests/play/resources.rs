@@ -1,0 +1,231 @@
+//! What is in Tenants, without a cluster: the example as a team keeps it in Git, its changes, and `--check` with its PolicyTests.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use coffer_signature::SecretKey;
+use coffer_tests::client::Client;
+use coffer_tests::server::program;
+use tempfile::TempDir;
+
+use crate::check::check;
+use crate::stage::Stage;
+
+const FILES: [&str; 5] =
+    ["tenant.yaml", "policies.yaml", "users.yaml", "access-key.yaml", "bucket.yaml"];
+
+fn example(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/gitops/photos");
+    let text = fs::read_to_string(folder.join(name)).expect("an example");
+    // The least that the schema takes, so that the test sees it.
+    text.replace("interval: 24h, overlap: 1h", "interval: 10s, overlap: 4s")
+        .replace("resyncInterval: 1m", "resyncInterval: 1s")
+}
+
+/// The example, in files of the stage.
+fn stage() -> Stage {
+    let texts = FILES.map(|name| (name, example(name)));
+    let manifests: Vec<(&str, &str)> =
+        texts.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    Stage::played(&manifests)
+}
+
+fn secret(stage: &Stage, name: &str, key: &str) -> Option<String> {
+    let path: PathBuf = stage.path("data/photos/secrets").join(name).join(key);
+    fs::read_to_string(path).ok()
+}
+
+/// A client that signs by the keys in a Secret's folder.
+fn client_of(stage: &Stage, root: &Client, name: &str) -> Client {
+    let mut client = root.clone();
+    let value = |key: &str| secret(stage, name, key).expect("a key");
+    client.credentials.access_key_id = value("accessKey").parse().expect("a key");
+    client.credentials.secret_key = SecretKey::new(value("secretKey"));
+    client
+}
+
+async fn ready(stage: &Stage) {
+    for of in [
+        "Policy/photos/look",
+        "Policy/photos/upload",
+        "User/photos/alice",
+        "User/photos/guest",
+        "AccessKey/photos/importer",
+        "Bucket/photos/album",
+        "PolicyTest/photos/authors",
+        "PolicyBinding/photos/authors",
+    ] {
+        stage
+            .until(&format!("{of} is ready"), || stage.out().contains(&format!("{of}: ready")))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn what_manifests_say_is_in_the_tenant_and_goes_with_them() {
+    let stage = stage();
+    let root = stage.client("env").await;
+    ready(&stage).await;
+    let alice = client_of(&stage, &root, "alice-keys");
+    let guest = client_of(&stage, &root, "guest-keys");
+    assert_eq!(alice.send("PUT", "/album/alice/a", "", &[], "x").await.status, 200);
+    assert_eq!(alice.send("PUT", "/album/robert/a", "", &[], "x").await.status, 403);
+    assert_eq!(guest.send("GET", "/album/alice/a", "", &[], "").await.status, 200);
+    // A key in the shape that was asked for, replaced in time: the old one works on for the overlap.
+    let first = client_of(&stage, &root, "importer-keys");
+    let key = |name: &str| secret(&stage, "importer-keys", name);
+    assert_eq!(key("AWS_ACCESS_KEY_ID"), key("accessKey"));
+    stage.until("the key is another", || key("previous").is_some()).await;
+    let next = client_of(&stage, &root, "importer-keys");
+    assert_ne!(first.credentials.access_key_id, next.credentials.access_key_id);
+    for client in [&first, &next] {
+        assert_eq!(client.send("GET", "/album", "", &[], "").await.status, 200);
+    }
+    stage.until("the old key is gone", || key("previous").is_none()).await;
+    let answer = first.send("GET", "/album", "", &[], "").await;
+    assert_eq!(answer.code(), "InvalidAccessKeyId");
+
+    // An edit that fails a test leaves what is in force, and says which case.
+    let edited =
+        example("policies.yaml").replace(r#""s3:GetObject", "s3:ListBucket""#, r#""s3:*""#);
+    stage.write("policies.yaml", &edited);
+    stage
+        .until("the case is named", || {
+            stage.err().contains("case `nobody fills another's`: Deny is expected")
+        })
+        .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(guest.send("PUT", "/album/guest/a", "", &[], "x").await.status, 403);
+    stage.write("policies.yaml", &example("policies.yaml"));
+
+    // Another hand's change is put back.
+    let query = "userOrGroup=guest&isGroup=false&policyName=consoleAdmin";
+    let changed =
+        root.send("PUT", "/minio/admin/v3/set-user-or-group-policy", query, &[], "").await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    let mut policies = String::new();
+    for _ in 0..100 {
+        policies =
+            root.send("GET", "/minio/admin/v3/user-info", "accessKey=guest", &[], "").await.text();
+        if policies.contains("\"look\"") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(policies.contains("\"look\""), "{policies}");
+
+    // What has gone from the manifests goes from the tenant, users before what they have.
+    fs::remove_file(stage.path("manifests/users.yaml")).expect("a file");
+    fs::remove_file(stage.path("manifests/policies.yaml")).expect("a file");
+    fs::remove_file(stage.path("manifests/access-key.yaml")).expect("a file");
+    for of in [
+        "User/photos/guest",
+        "Policy/photos/look",
+        "Policy/photos/upload",
+        "AccessKey/photos/importer",
+    ] {
+        stage
+            .until(&format!("{of} is removed"), || stage.out().contains(&format!("{of}: removed")))
+            .await;
+    }
+    assert_eq!(guest.send("GET", "/", "", &[], "").await.code(), "InvalidAccessKeyId");
+    assert_eq!(secret(&stage, "guest-keys", "accessKey"), None);
+    let groups = root.send("GET", "/minio/admin/v3/groups", "", &[], "").await.text();
+    assert_eq!(groups, "[]");
+    assert_eq!(root.send("HEAD", "/album", "", &[], "").await.status, 200, "the bucket stays");
+}
+
+#[test]
+fn check_runs_the_policy_tests() {
+    let folder = TempDir::new().expect("a folder");
+    for name in FILES {
+        fs::write(folder.path().join(name), example(name)).expect("a file");
+    }
+    let output = check(&[folder.path()]);
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(out.contains("PolicyTest photos/authors: all cases pass"), "{out}");
+    for (claim, file, from, to, expected) in [
+        (
+            "a case that fails",
+            "policies.yaml",
+            r#""s3:GetObject", "s3:ListBucket""#,
+            r#""s3:*""#,
+            "PolicyTest photos/everyone: PolicyTest `everyone`, case `guests change nothing`: Deny is expected, but statement 0 (`Look`) of the identity policy `look` allows it",
+        ),
+        (
+            "nobody's case",
+            "policies.yaml",
+            "{user: guest}",
+            "{user: nobody}",
+            "there is no User of the name `nobody`",
+        ),
+        (
+            "a document that can't be read",
+            "policies.yaml",
+            r#""s3:PutObject", "s3:DeleteObject""#,
+            r#""s3:Putt""#,
+            "Policy photos/upload: line 7, column 18",
+        ),
+        (
+            "a bucket's policy",
+            "bucket.yaml",
+            "s3:GetObject",
+            "s3:Gett",
+            "Bucket photos/album: spec.policy: line 8, column 17",
+        ),
+        (
+            "a policy that isn't there",
+            "users.yaml",
+            "policies: [look]",
+            "policies: [looks]",
+            "the policy `looks` is neither built in nor made by a resource",
+        ),
+    ] {
+        fs::write(folder.path().join(file), example(file).replace(from, to)).expect("a file");
+        let output = check(&[folder.path()]);
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{claim}: {err}");
+        assert!(err.contains(expected), "{claim}: `{expected}` isn't in {err}");
+        fs::write(folder.path().join(file), example(file)).expect("a file");
+    }
+}
+
+#[test]
+fn explain_answers_from_manifests_alone() {
+    let folder = TempDir::new().expect("a folder");
+    for name in FILES {
+        fs::write(folder.path().join(name), example(name)).expect("a file");
+    }
+    let key = "arn:aws:s3:::album/alice/a";
+    for (user, action, resource, code, expected) in [
+        (
+            "alice",
+            "s3:PutObject",
+            key,
+            0,
+            "Allow: in Tenant photos/photos, statement 0 (`OwnFolder`) of the group policy `upload` allows it",
+        ),
+        (
+            "robert",
+            "s3:PutObject",
+            key,
+            0,
+            "Deny: in Tenant photos/photos, no identity policy allows it",
+        ),
+        ("nobody", "s3:PutObject", key, 1, "there is no User of the name `nobody`"),
+        ("alice", "s3:Nothing", key, 1, "there is no action `s3:Nothing`"),
+    ] {
+        let output = Command::new(program("coffer-operator"))
+            .args(["explain", user, action, resource, "-f"])
+            .arg(folder.path())
+            .output()
+            .expect("a command");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(output.status.code(), Some(code), "{user}: {said}");
+        assert!(said.contains(expected), "`{expected}` isn't in {said}");
+    }
+}
