@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn a_key_is_replaced_when_it_is_due_and_the_old_one_works_on_for_the_overlap() {
         let schedule =
-            Schedule { interval: Duration::from_secs(60), overlap: Duration::from_secs(20) };
+            Schedule { interval: Duration::from_mins(1), overlap: Duration::from_secs(20) };
         let start: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
         let at = |seconds: u64| after(start, Duration::from_secs(seconds));
         let mut rng = StdRng::seed_from_u64(1);
@@ -251,10 +251,10 @@ mod tests {
             (80, false, false),
             (300, true, true),
         ] {
-            let make = || RootCredentials::generate(&mut rng).ok();
-            let Plan { state, is_new: made } =
-                plan(kept, Some(schedule), at(seconds), make).unwrap();
-            assert_eq!((made, state.previous.is_some()), (is_new, has_previous), "at {seconds} s");
+            let next = || RootCredentials::generate(&mut rng).ok();
+            let Plan { state, is_new: new } =
+                plan(kept, Some(schedule), at(seconds), next).unwrap();
+            assert_eq!((new, state.previous.is_some()), (is_new, has_previous), "at {seconds} s");
             if seconds == 0 {
                 state.credentials.access_key().clone_into(&mut first);
             }
