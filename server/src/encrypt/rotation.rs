@@ -47,7 +47,7 @@ pub struct Progress {
     pub pass: u32,
     /// Objects and uploads looked at, in this pass.
     pub seen: u64,
-    /// Keys sealed anew, in all passes.
+    /// Keys sealed anew, in all passes; what a crash took along isn't in it.
     pub resealed: u64,
     /// In this pass: objects under keys of customers, which nobody else can seal anew.
     pub customers: u64,
@@ -166,6 +166,12 @@ impl Rotation {
 
     /// Works off what was begun, now and whenever something is. Ends with whoever drops it.
     pub async fn work(&self) {
+        if let Err(error) = self.resume().await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "can't tell whether a key rotation goes on"
+            );
+        }
         loop {
             match self.page().await {
                 Ok(Some(())) => {}
@@ -176,6 +182,18 @@ impl Rotation {
                     tokio::time::sleep(REST).await;
                 }
             }
+        }
+    }
+
+    /// What was counted since the last mark is lost: the pass that goes on isn't the last.
+    async fn resume(&self) -> Result<(), StoreError> {
+        let _writes = self.state.lock().await;
+        match self.progress().await?.filter(|progress| progress.finished.is_none()) {
+            Some(progress) => {
+                let resealed_now = progress.resealed_now.max(1);
+                self.keep(&Progress { resealed_now, ..progress }).await
+            }
+            None => Ok(()),
         }
     }
 
