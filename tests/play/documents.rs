@@ -165,12 +165,14 @@ fn links_in_the_documents_lead_somewhere() {
 }
 
 #[test]
-fn files_that_the_architecture_names_are_there() {
-    let text = fs::read_to_string(repository().join("ARCHITECTURE.md")).expect("the document");
+fn files_that_the_documents_name_are_there() {
     let mut seen = 0;
+    let read = |name| fs::read_to_string(repository().join(name)).expect("the document");
+    let text = ["ARCHITECTURE.md", "docs/minio-differences.md"].map(read).join("\n");
     for name in text.split('`').skip(1).step_by(2) {
         let end = Path::new(name).extension();
-        let is_file = end.is_some_and(|end| end == "rs" || end == "yaml" || end == "py");
+        let is_file =
+            end.is_some_and(|end| end == "rs" || end == "yaml" || end == "json" || end == "py");
         let is_path = name.contains('/')
             && (is_file || name.ends_with('/'))
             && !name.contains([' ', '<', '{', '*', ':']);
