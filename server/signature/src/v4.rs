@@ -273,3 +273,6 @@ pub(crate) fn single<'a>(
         )))),
     }
 }
+
+#[cfg(test)]
+mod tests;

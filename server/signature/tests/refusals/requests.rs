@@ -237,6 +237,32 @@ fn a_presigned_signature_is_refused_by_code() {
 }
 
 #[test]
+fn what_a_url_says_may_be_said_in_signed_headers_too() {
+    for (name, value, other, code) in [
+        ("x-amz-date", "20260301T120000Z", "20260301T120001Z", "AccessDenied"),
+        (
+            "x-amz-content-sha256",
+            "UNSIGNED-PAYLOAD",
+            "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+            "InvalidRequest",
+        ),
+    ] {
+        let mut sent = base();
+        sent.query = "X-Amz-Content-Sha256=UNSIGNED-PAYLOAD".to_owned();
+        sent.set(name, value);
+        let credentials = credentials();
+        let signer = Signer { credentials: &credentials, region: "us-east-1", service: "s3" };
+        let life = std::time::Duration::from_hours(1);
+        sent.query = signer
+            .presign(&sent.method, &sent.path, &sent.query, &sent.headers, life, now())
+            .unwrap();
+        assert_eq!(sent.code(), "OK", "{name}");
+        sent.set(name, other);
+        assert_eq!(sent.code(), code, "{name}");
+    }
+}
+
+#[test]
 fn times_outside_their_window_are_refused() {
     let minutes = |minutes| now() + SignedDuration::from_mins(minutes);
     let second = SignedDuration::from_secs(1);
