@@ -246,8 +246,8 @@ impl Audit {
                 output.write_all(line).and_then(|()| output.flush())
             }));
         }
-        if let (Some(address), Some(ca)) = (&settings.webhook, &settings.ca) {
-            let webhook = Webhook::new(address, ca.clone(), settings.token.clone())?;
+        if let (Some(address), Some(ca)) = (&settings.webhook, &settings.webhook_ca) {
+            let webhook = Webhook::new(address, ca.clone(), settings.webhook_token.clone())?;
             let folder = data.join("audit");
             let queue = Queue::open(&folder, settings.queue_bytes)
                 .map_err(|error| AuditError::Queue(folder, error))?;

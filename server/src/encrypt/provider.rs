@@ -224,7 +224,7 @@ mod tests {
                     "--kms-ca",
                     &ca,
                 ],
-                "it holds no certificate",
+                "holds no CA certificate",
             ),
             (
                 vec![
