@@ -79,7 +79,7 @@ async fn k1_a_tenant_with_vault_encrypts_and_survives_its_restart() {
     assert_eq!(source["audience"], "vault");
     let kept =
         kubectl(&["get", "secrets", "-n", "kms", "-o", "jsonpath={.items[*].metadata.name}"]);
-    assert_eq!(kept, "photos-authority photos-iam photos-root photos-tls");
+    assert_eq!(kept, "photos-authority photos-control-ca photos-iam photos-root photos-tls");
 
     let client = client("kms", "photos");
     for bucket in ["/known", "/fresh"] {
