@@ -125,3 +125,16 @@ pub enum TlsVersion {
     #[value(name = "1.3")]
     V1_3,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// Two flags of one name are one flag to a release build; this says so.
+    #[test]
+    fn no_two_settings_share_a_name() {
+        Config::command().debug_assert();
+    }
+}

@@ -1,7 +1,7 @@
 //! Follows files that change while the server runs: certificates and credentials in mounted Secrets.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use tracing::{info, warn};
 /// link above the files.
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// What tells one state of a file from another.
-#[derive(PartialEq, Eq)]
-struct Stamp(Vec<Option<File>>);
+/// What tells one state of some files from another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stamp(Vec<Option<File>>);
 
 /// Device, inode, time of change in seconds and nanoseconds, size.
 type File = (u64, u64, i64, i64, u64);
 
 impl Stamp {
     /// A missing file has a stamp too: that it came back is a change.
-    fn of(files: &[PathBuf]) -> Self {
-        let stamp = |file: &PathBuf| {
+    pub(crate) fn of(files: &[impl AsRef<Path>]) -> Self {
+        let stamp = |file: &dyn AsRef<Path>| {
             let meta = std::fs::metadata(file).ok()?;
             Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))
         };
-        Self(files.iter().map(stamp).collect())
+        Self(files.iter().map(|file| stamp(file)).collect())
     }
 }
 

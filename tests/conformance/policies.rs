@@ -83,7 +83,7 @@ const RESOURCES: &[&str] = &[
     "arn:aws:s3:::photos*",
 ];
 
-/// Method, path, query, body, and what is asked for.
+/// Method, path, query and body.
 const REQUESTS: &[(&str, &str, &str, &str)] = &[
     ("GET", "/photos/a/1", "", ""),
     ("GET", "/photos/b/1", "", ""),

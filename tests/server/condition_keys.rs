@@ -219,7 +219,7 @@ async fn n2_what_the_server_knows_is_what_it_knows_whatever_is_sent() {
             assert_eq!(read.status, 403, "{key}: {header:?}");
         }
     }
-    for name in ["here", "secure"] {
+    for name in ["here", "mapped", "secure"] {
         let forwarded = [("x-forwarded-for", "10.1.2.3"), ("x-forwarded-proto", "http")];
         let read = client_of(&server, name).send("GET", "/photos/k", "", &forwarded, "").await;
         assert_eq!(read.status, 200, "{name}");

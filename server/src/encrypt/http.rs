@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use tokio::time::Instant;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::file::Stamp;
+use crate::follow::Stamp;
 use crate::outbound::{self, Connections, chain};
 
 /// No answer of a KMS is longer.

@@ -55,8 +55,9 @@ pub struct Progress {
     pub remaining: u64,
     /// Why, the last time.
     pub error: Option<String>,
+    /// In this pass: what was under the old key, sealed anew or changed meanwhile.
     #[serde(default)]
-    resealed_now: u64,
+    found: u64,
     #[serde(default)]
     bucket_done: bool,
     #[serde(default)]
@@ -154,7 +155,7 @@ impl Rotation {
             customers: 0,
             remaining: 0,
             error: None,
-            resealed_now: 0,
+            found: 0,
             bucket_done: false,
             bucket: String::new(),
             key: String::new(),
@@ -190,8 +191,8 @@ impl Rotation {
         let _writes = self.state.lock().await;
         match self.progress().await?.filter(|progress| progress.finished.is_none()) {
             Some(progress) => {
-                let resealed_now = progress.resealed_now.max(1);
-                self.keep(&Progress { resealed_now, ..progress }).await
+                let found = progress.found.max(1);
+                self.keep(&Progress { found, ..progress }).await
             }
             None => Ok(()),
         }
@@ -351,13 +352,13 @@ impl Rotation {
 fn end_pass(wanted: &Wanted, progress: &mut Progress) {
     // Under one name there can be several versions of a key, which only the KMS tells apart.
     let is_of_versions = wanted.from.as_ref() == Some(&wanted.to);
-    if is_of_versions || progress.resealed_now == 0 || progress.pass >= MOST_PASSES {
+    if is_of_versions || progress.found == 0 || progress.pass >= MOST_PASSES {
         #[expect(clippy::disallowed_methods, reason = "the edge: a worker has no request")]
         let now = Timestamp::now();
         progress.finished = Some(now.to_string());
         if !is_of_versions {
             // Somebody goes on writing under the old key.
-            progress.remaining = progress.remaining.saturating_add(progress.resealed_now);
+            progress.remaining = progress.remaining.saturating_add(progress.found);
         }
         info!(
             to = progress.to,
@@ -368,7 +369,7 @@ fn end_pass(wanted: &Wanted, progress: &mut Progress) {
     } else {
         progress.pass = progress.pass.saturating_add(1);
         (progress.seen, progress.customers, progress.remaining) = (0, 0, 0);
-        progress.resealed_now = 0;
+        progress.found = 0;
     }
     progress.bucket.clear();
     progress.key.clear();
@@ -431,10 +432,11 @@ impl Progress {
         match step {
             Step::Other => {}
             Step::Customer => self.customers = self.customers.saturating_add(1),
-            Step::Resealed | Step::Changed => {
+            Step::Resealed => {
                 self.resealed = self.resealed.saturating_add(1);
-                self.resealed_now = self.resealed_now.saturating_add(1);
+                self.found = self.found.saturating_add(1);
             }
+            Step::Changed => self.found = self.found.saturating_add(1),
             Step::Failed(error) => {
                 self.remaining = self.remaining.saturating_add(1);
                 self.error = Some(error.to_string());

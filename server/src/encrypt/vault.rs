@@ -22,8 +22,9 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use super::file::{self, Stamp};
+use super::file;
 use super::http::{Answer, Call, Endpoint, Limits, Repeat, said};
+use crate::follow::Stamp;
 
 const DOMAIN: &str = "coffer/vault-data-key/1";
 const FORM: u8 = 1;

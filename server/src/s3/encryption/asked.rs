@@ -18,12 +18,12 @@ use zeroize::Zeroizing;
 use crate::answer::Refusal;
 use crate::operation::Operation;
 
-/// What all headers about encryption start with.
-const START: &str = "x-amz-server-side-encryption";
-/// The same, of what is copied from.
+/// What those about what is copied from start with.
 const SOURCE_START: &str = "x-amz-copy-source-server-side-encryption";
 
 pub(super) const FORM: &str = "x-amz-server-side-encryption";
+/// What all headers about encryption start with.
+const START: &str = FORM;
 pub(super) const KMS_KEY: &str = "x-amz-server-side-encryption-aws-kms-key-id";
 pub(super) const CONTEXT: &str = "x-amz-server-side-encryption-context";
 pub(super) const BUCKET_KEY: &str = "x-amz-server-side-encryption-bucket-key-enabled";
