@@ -115,9 +115,9 @@ async fn work(
     info!("leading");
 
     let (stop, stopped) = tokio::sync::watch::channel(());
-    let (controller, stores) = watch::controller(client, &options.secret_namespaces);
+    let (controller, known, stores) = watch::controller(client, &options.secret_namespaces);
     let tenants = Arc::new(Tenants::default());
-    let resources = Shared::new(client, controller.store(), Arc::clone(&tenants), options, state);
+    let resources = Shared::new(client, known, Arc::clone(&tenants), options, state);
     let context = Arc::new(Context {
         client: client.clone(),
         settings: options.settings.clone(),
@@ -132,7 +132,6 @@ async fn work(
         poll: options.poll,
     });
     let resources = resources.run(stopped.clone());
-    let filled = Arc::new(tokio::sync::OnceCell::new());
     let stream = controller
         .graceful_shutdown_on(async move {
             let mut stopped = stopped;
@@ -141,11 +140,10 @@ async fn work(
         })
         .run(
             move |tenant, context| {
-                let (stores, filled) = (stores.clone(), filled.clone());
+                let stores = stores.clone();
                 async move {
                     // Acting on a store that isn't filled yet would send what is there already.
-                    // One waits for all: a store wakes only the last of several that wait for it.
-                    filled.get_or_init(|| stores.filled()).await;
+                    stores.filled().await;
                     Box::pin(reconcile::reconcile(tenant, context)).await
                 }
             },

@@ -8,10 +8,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::hash::Hash;
+use std::sync::Arc;
 
 use coffer_crds::Tenant;
-use futures_util::{Stream, StreamExt as _, future};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{
     ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
@@ -31,34 +31,110 @@ use crate::tenant::build::{MANAGED_BY_LABEL, MANAGER, TENANT_LABEL};
 /// A Tenant as watched: one that can't be parsed must not stop the watch of all others.
 pub type Watched = DeserializeGuard<Tenant>;
 
-/// What the cluster holds, as last seen; reading from it sends no request.
+/// What the cluster holds of one kind, as last seen; reading from it sends no request.
+///
+/// kube's own `wait_until_ready` wakes only the last of several that wait for one store, and each controller waits for its
+/// own: here any number may wait.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "it would print the cluster")]
+pub struct Seen<K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    store: Store<K>,
+    filled: tokio::sync::watch::Receiver<bool>,
+}
+
+impl<K> Seen<K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    /// Returns once all that is there was seen. What was not seen before may be there nevertheless.
+    pub async fn filled(&self) {
+        // The sender is gone only with the watch, at the end of the process.
+        drop(self.filled.clone().wait_for(|filled| *filled).await);
+    }
+
+    /// One object, by namespace and name.
+    pub fn find(&self, namespace: &str, name: &str) -> Option<K> {
+        let found = self.store.get(&ObjectRef::new(name).within(namespace))?;
+        Some(found.as_ref().clone())
+    }
+
+    /// All objects.
+    pub fn all(&self) -> Vec<Arc<K>> {
+        self.store.state()
+    }
+
+    /// All objects of which this holds.
+    pub fn all_that(&self, holds: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
+        self.store.state_filter(holds)
+    }
+}
+
+/// What the cluster holds that belongs to Tenants.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "it would print the cluster")]
 pub struct Stores {
     /// Identities of pods.
-    pub service_accounts: Store<ServiceAccount>,
+    pub service_accounts: Seen<ServiceAccount>,
     /// Volume claims.
-    pub claims: Store<PersistentVolumeClaim>,
+    pub claims: Seen<PersistentVolumeClaim>,
     /// Roots.
-    pub config_maps: Store<ConfigMap>,
+    pub config_maps: Seen<ConfigMap>,
     /// Services.
-    pub services: Store<Service>,
+    pub services: Seen<Service>,
     /// Network policies.
-    pub network_policies: Store<NetworkPolicy>,
+    pub network_policies: Seen<NetworkPolicy>,
     /// Disruption budgets.
-    pub disruption_budgets: Store<PodDisruptionBudget>,
+    pub disruption_budgets: Seen<PodDisruptionBudget>,
     /// Workloads.
-    pub workloads: Store<StatefulSet>,
+    pub workloads: Seen<StatefulSet>,
     /// Pods.
-    pub pods: Store<Pod>,
+    pub pods: Seen<Pod>,
+}
+
+/// Watches objects of one kind in all namespaces, and keeps them in a store; `strip` takes off what nobody reads.
+pub fn seen<K>(
+    client: &Client,
+    which: watcher::Config,
+    strip: impl FnMut(&mut K) + Send + 'static,
+) -> (impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static, Seen<K>)
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let (store, writer) = reflector::store();
+    let (fill, filled) = tokio::sync::watch::channel(false);
+    let changes = watcher(Api::<K>::all(client.clone()), which)
+        .modify(strip)
+        .default_backoff()
+        .reflect(writer)
+        // After the store has it.
+        .inspect_ok(move |event| {
+            if matches!(event, watcher::Event::InitDone) {
+                fill.send_replace(true);
+            }
+        });
+    (changes, Seen { store, filled })
+}
+
+/// A controller of a kind, and the store that it fills.
+pub fn controller_of<K>(client: &Client, concurrency: u16) -> (Controller<K>, Seen<K>)
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let (changes, seen) = seen(client, watcher::Config::default(), |_: &mut K| {});
+    let controller = Controller::for_stream(changes.applied_objects(), seen.store.clone())
+        .with_config(Config::default().concurrency(concurrency));
+    (controller, seen)
 }
 
 /// The controller of Tenants with all that wakes it, and the stores that it fills.
-pub fn controller(client: &Client, secret_namespaces: &[String]) -> (Controller<Watched>, Stores) {
-    let tenants: Api<Watched> = Api::all(client.clone());
-    let controller = Controller::new(tenants, watcher::Config::default())
-        .with_config(Config::default().concurrency(16));
-    let tenants = controller.store();
+pub fn controller(
+    client: &Client,
+    secret_namespaces: &[String],
+) -> (Controller<Watched>, Seen<Watched>, Stores) {
+    let (controller, tenants) = controller_of(client, 16);
 
     let (controller, service_accounts) = owned(controller, client);
     let (controller, claims) = owned(controller, client);
@@ -75,7 +151,7 @@ pub fn controller(client: &Client, secret_namespaces: &[String]) -> (Controller<
             watcher(secrets, watcher::Config::default()).default_backoff().touched_objects();
         controller = controller.watches_stream(changes, move |secret| {
             let namespace = secret.namespace();
-            let here = tenants.state_filter(|tenant| tenant.namespace() == namespace);
+            let here = tenants.all_that(|tenant| tenant.namespace() == namespace);
             here.into_iter().map(|tenant| ObjectRef::from_obj(tenant.as_ref())).collect::<Vec<_>>()
         });
     }
@@ -89,25 +165,21 @@ pub fn controller(client: &Client, secret_namespaces: &[String]) -> (Controller<
         workloads,
         pods,
     };
-    (controller, stores)
+    (controller, tenants, stores)
 }
 
 /// Watches our objects of one kind, keeps them in a store, and wakes the Tenant that each belongs to.
-fn owned<K>(controller: Controller<Watched>, client: &Client) -> (Controller<Watched>, Store<K>)
+fn owned<K>(controller: Controller<Watched>, client: &Client) -> (Controller<Watched>, Seen<K>)
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-    (): Eq + Hash,
 {
-    let (store, writer) = reflector::store();
     let ours = watcher::Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGER}"));
-    let changes = watcher(Api::<K>::all(client.clone()), ours)
-        .modify(|object| {
-            object.managed_fields_mut().retain(|entry| entry.manager.as_deref() == Some(MANAGER));
-        })
-        .default_backoff()
-        .reflect(writer)
-        .touched_objects();
-    (controller.watches_stream(changes, |object: K| tenant_of(&object)), store)
+    let (changes, seen) = seen(client, ours, |object: &mut K| {
+        object.managed_fields_mut().retain(|entry| entry.manager.as_deref() == Some(MANAGER));
+    });
+    let controller =
+        controller.watches_stream(changes.touched_objects(), |object: K| tenant_of(&object));
+    (controller, seen)
 }
 
 /// The Tenant whose label an object bears.
@@ -117,7 +189,7 @@ fn tenant_of(object: &impl Resource<DynamicType = ()>) -> Option<ObjectRef<Watch
 }
 
 impl Stores {
-    /// Returns once each store was filled the first time. Only one may wait at a time.
+    /// Returns once each store was filled: before, what is there already would be made anew.
     pub async fn filled(&self) {
         let Self {
             service_accounts,
@@ -129,26 +201,17 @@ impl Stores {
             workloads,
             pods,
         } = self;
-        let waits: [future::BoxFuture<'_, bool>; 8] = [
-            Box::pin(async { service_accounts.wait_until_ready().await.is_ok() }),
-            Box::pin(async { claims.wait_until_ready().await.is_ok() }),
-            Box::pin(async { config_maps.wait_until_ready().await.is_ok() }),
-            Box::pin(async { services.wait_until_ready().await.is_ok() }),
-            Box::pin(async { network_policies.wait_until_ready().await.is_ok() }),
-            Box::pin(async { disruption_budgets.wait_until_ready().await.is_ok() }),
-            Box::pin(async { workloads.wait_until_ready().await.is_ok() }),
-            Box::pin(async { pods.wait_until_ready().await.is_ok() }),
-        ];
-        future::join_all(waits).await;
+        tokio::join!(
+            service_accounts.filled(),
+            claims.filled(),
+            config_maps.filled(),
+            services.filled(),
+            network_policies.filled(),
+            disruption_budgets.filled(),
+            workloads.filled(),
+            pods.filled(),
+        );
     }
-}
-
-/// One object of a store, by namespace and name.
-pub fn find<K>(store: &Store<K>, namespace: &str, name: &str) -> Option<K>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    store.get(&ObjectRef::new(name).within(namespace)).map(|object| object.as_ref().clone())
 }
 
 /// Drains a stream of reconciliations, handing each error on.

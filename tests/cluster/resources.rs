@@ -46,15 +46,7 @@ fn client_of(root: &Client, name: &str) -> Client {
 
 fn ready_all() {
     for kind in KINDS {
-        kubectl(&[
-            "wait",
-            "--for=condition=Ready",
-            kind,
-            "--all",
-            "-n",
-            NAMESPACE,
-            "--timeout=60s",
-        ]);
+        cluster::wait_for(NAMESPACE, &[kind, "--all"]);
     }
 }
 
@@ -333,14 +325,7 @@ async fn g2_another_namespace_is_let_in_only_by_the_tenant() {
              spec: {{tenantRef: {{name: photos, namespace: owner}}, policies: [consoleAdmin]}}"
         ));
     }
-    kubectl(&[
-        "wait",
-        "--for=condition=Ready",
-        "user.coffer.dev/anna",
-        "-n",
-        "guest-a",
-        "--timeout=60s",
-    ]);
+    cluster::wait_for("guest-a", &["user.coffer.dev/anna"]);
     let (message, _) = eventually("bert is refused", Duration::from_secs(30), async || {
         let conditions = get("user.coffer.dev", "guest-b", "bert")["status"]["conditions"].clone();
         let conditions = conditions.as_array()?.clone();

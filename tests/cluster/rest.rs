@@ -34,7 +34,7 @@ async fn e1_at_rest_nothing_is_written() {
         ));
     }
     for kind in ["policies", "policytests", "users", "accesskeys", "policybindings", "buckets"] {
-        kubectl(&["wait", "--for=condition=Ready", kind, "--all", "-n", "rest", "--timeout=60s"]);
+        cluster::wait_for("rest", &[kind, "--all"]);
     }
     // The objects of the other tests settle too.
     tokio::time::sleep(Duration::from_secs(10)).await;

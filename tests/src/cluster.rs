@@ -162,16 +162,29 @@ pub fn tenant(namespace: &str, name: &str, spec: &str) -> String {
     )
 }
 
-/// `kubectl wait --for=condition=Ready`, as a user would.
+/// Waits until a Tenant is Ready, as a user would.
 pub fn wait_ready(namespace: &str, name: &str) {
-    kubectl(&[
-        "wait",
-        "--for=condition=Ready",
-        "-n",
-        namespace,
-        &format!("tenant/{name}"),
-        "--timeout=60s",
-    ]);
+    wait_for(namespace, &[&format!("tenant/{name}")]);
+}
+
+/// `kubectl wait --for=condition=Ready`; when it isn't to be, what the objects and the operator say.
+pub fn wait_for(namespace: &str, what: &[&str]) {
+    let wait = ["wait", "--for=condition=Ready", "--timeout=60s", "-n", namespace];
+    let waited = output("kubectl", &[&wait[..], what].concat(), "");
+    if waited.status.success() {
+        return;
+    }
+    let said = |arguments: &[&str]| text(&output("kubectl", arguments, "").stdout);
+    let objects: Vec<&str> = what.iter().copied().filter(|word| *word != "--all").collect();
+    let status = "jsonpath={range .items[*]}{.metadata.name}: {.status}{\"\\n\"}{end}{.metadata.name}: {.status}";
+    let get = ["get", "-n", namespace, "-o", status];
+    panic!(
+        "{what:?} in {namespace}: {}\n== they say\n{}\n== the operator's pods\n{}\n== the operator\n{}",
+        text(&waited.stderr),
+        said(&[&get[..], &objects].concat()),
+        said(&["get", "pods", "-n", SYSTEM, "-o", "wide"]),
+        said(&["logs", "deployment/coffer-operator", "-n", SYSTEM, "--tail=60"]),
+    );
 }
 
 /// A condition of a Tenant: status, reason, message.

@@ -14,9 +14,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, Patch, PatchParams};
 use kube::core::DeserializeGuard;
-use kube::runtime::controller::{Action, Config, Controller};
-use kube::runtime::reflector::Store;
-use kube::runtime::watcher;
+use kube::runtime::controller::{Action, Controller};
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 use tokio::sync::watch::Receiver;
@@ -30,7 +28,7 @@ use crate::iam::{Managed, Stepped, Tenants, release, step};
 use crate::run::{Options, report};
 use crate::tenant::build::MANAGER;
 use crate::tenant::status::{self, Outcome, State};
-use crate::watch::{Watched, drain};
+use crate::watch::{Seen, Watched, controller_of, drain};
 use cluster::{Cluster, Stores};
 
 /// By which a resource waits for its end until what it has made is removed.
@@ -64,9 +62,10 @@ struct Controllers {
     work: (Events, Arc<Health>, Duration),
 }
 
-fn controller<K: Managed>(client: &Client) -> Controller<DeserializeGuard<K>> {
-    Controller::new(Api::all(client.clone()), watcher::Config::default())
-        .with_config(Config::default().concurrency(8))
+fn controller<K: Managed>(
+    client: &Client,
+) -> (Controller<DeserializeGuard<K>>, Seen<DeserializeGuard<K>>) {
+    controller_of(client, 8)
 }
 
 /// Hears of each change of a Tenant, or of a resource that others may wait for.
@@ -100,27 +99,26 @@ impl Shared {
     /// The controllers, which don't run yet.
     pub fn new(
         client: &Client,
-        tenants: Store<Watched>,
+        tenants: Seen<Watched>,
         ready: Arc<Tenants>,
         options: &Options,
         health: &Arc<Health>,
     ) -> Self {
-        let controllers = Controllers {
-            policies: controller(client),
-            tests: controller(client),
-            users: controller(client),
-            keys: controller(client),
-            bindings: controller(client),
-            buckets: controller(client),
-            work: (Events::new(client, &options.identity), Arc::clone(health), options.poll),
-        };
+        let (policies, seen_policies) = controller(client);
+        let (tests, seen_tests) = controller(client);
+        let (users, seen_users) = controller(client);
+        let (keys, _seen_keys) = controller(client);
+        let (bindings, seen_bindings) = controller(client);
+        let (buckets, seen_buckets) = controller(client);
+        let work = (Events::new(client, &options.identity), Arc::clone(health), options.poll);
+        let controllers = Controllers { policies, tests, users, keys, bindings, buckets, work };
         let stores = Stores {
             tenants,
-            policies: controllers.policies.store(),
-            tests: controllers.tests.store(),
-            users: controllers.users.store(),
-            bindings: controllers.bindings.store(),
-            buckets: controllers.buckets.store(),
+            policies: seen_policies,
+            tests: seen_tests,
+            users: seen_users,
+            bindings: seen_bindings,
+            buckets: seen_buckets,
         };
         Self { cluster: Cluster::new(client, stores, ready), controllers }
     }

@@ -9,10 +9,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::core::DeserializeGuard;
-use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt as _};
 use serde_json::{Map, Value, json};
-use tokio::sync::OnceCell;
 
 use super::super::Failure;
 use crate::iam::world::lets_in;
@@ -20,16 +18,16 @@ use crate::iam::{Calls, Kept, Key, Of, Resources, Standing, Tenants, World};
 use crate::tenant::build::{MANAGED_BY_LABEL, MANAGER};
 use crate::tenant::dereference::SecretData;
 use crate::tenant::status::Outcome;
-use crate::watch::Watched;
+use crate::watch::{Seen, Watched};
 
 /// What the cluster holds, as last seen.
 pub(super) struct Stores {
-    pub(super) tenants: Store<Watched>,
-    pub(super) policies: Store<DeserializeGuard<Policy>>,
-    pub(super) tests: Store<DeserializeGuard<PolicyTest>>,
-    pub(super) users: Store<DeserializeGuard<User>>,
-    pub(super) bindings: Store<DeserializeGuard<PolicyBinding>>,
-    pub(super) buckets: Store<DeserializeGuard<Bucket>>,
+    pub(super) tenants: Seen<Watched>,
+    pub(super) policies: Seen<DeserializeGuard<Policy>>,
+    pub(super) tests: Seen<DeserializeGuard<PolicyTest>>,
+    pub(super) users: Seen<DeserializeGuard<User>>,
+    pub(super) bindings: Seen<DeserializeGuard<PolicyBinding>>,
+    pub(super) buckets: Seen<DeserializeGuard<Bucket>>,
 }
 
 pub(super) struct Cluster {
@@ -37,13 +35,11 @@ pub(super) struct Cluster {
     stores: Stores,
     ready: Arc<Tenants>,
     calls: Calls,
-    filled: OnceCell<()>,
 }
 
 impl Cluster {
     pub(super) fn new(client: &Client, stores: Stores, ready: Arc<Tenants>) -> Self {
-        let (calls, filled) = (Calls::default(), OnceCell::new());
-        Self { client: client.clone(), stores, ready, calls, filled }
+        Self { client: client.clone(), stores, ready, calls: Calls::default() }
     }
 
     pub(super) fn client(&self) -> Client {
@@ -54,21 +50,17 @@ impl Cluster {
         &self.ready
     }
 
-    /// Returns once each store was filled the first time: before, what is there would seem to be gone. One waits for all.
+    /// Returns once each store was filled: before, what is there would seem to be gone.
     pub(super) async fn filled(&self) {
         let Stores { tenants, policies, tests, users, bindings, buckets } = &self.stores;
-        let fill = || async {
-            // A store that is closed ends with the process.
-            drop(tokio::join!(
-                tenants.wait_until_ready(),
-                policies.wait_until_ready(),
-                tests.wait_until_ready(),
-                users.wait_until_ready(),
-                bindings.wait_until_ready(),
-                buckets.wait_until_ready(),
-            ));
-        };
-        self.filled.get_or_init(fill).await;
+        tokio::join!(
+            tenants.filled(),
+            policies.filled(),
+            tests.filled(),
+            users.filled(),
+            bindings.filled(),
+            buckets.filled(),
+        );
     }
 }
 
@@ -77,19 +69,19 @@ fn failed(what: String, cause: kube::Error) -> Outcome {
     Failure::Api { what, cause: Box::new(cause) }.outcome()
 }
 
-fn all<K: kube::Resource<DynamicType = ()> + Clone>(store: &Store<DeserializeGuard<K>>) -> Vec<K>
+fn all<K: kube::Resource<DynamicType = ()> + Clone>(seen: &Seen<DeserializeGuard<K>>) -> Vec<K>
 where
     DeserializeGuard<K>: kube::Resource<DynamicType = ()> + Clone,
 {
-    store.state().iter().filter_map(|guard| guard.0.as_ref().ok().cloned()).collect()
+    seen.all().iter().filter_map(|guard| guard.0.as_ref().ok().cloned()).collect()
 }
 
 #[async_trait]
 impl World for Cluster {
     async fn tenant(&self, key: &Key, from: &str) -> Standing {
         self.filled().await;
-        let reference = ObjectRef::new(&key.name).within(&key.namespace);
-        let Some(guard) = self.stores.tenants.get(&reference) else { return Standing::Gone };
+        let guard = self.stores.tenants.find(&key.namespace, &key.name);
+        let Some(guard) = guard else { return Standing::Gone };
         let tenant = match &guard.0 {
             Ok(tenant) => tenant,
             Err(_unreadable) if key.namespace == from => return Standing::NotReady,

@@ -21,7 +21,6 @@ use crate::tenant::dereference::{Found, SecretData};
 use crate::tenant::kms::Provider;
 use crate::tenant::status;
 use crate::tenant::validate::{Invalid, ValidTenant};
-use crate::watch;
 
 /// On the pod: which versions of its Secrets it should have. A changed pod makes the kubelet deliver at once.
 const DELIVERED_ANNOTATION: &str = "coffer.dev/delivered";
@@ -179,9 +178,9 @@ pub(super) async fn apply(
         }
     };
 
-    let live = watch::find(&stores.service_accounts, at, &names.main());
+    let live = stores.service_accounts.find(at, &names.main());
     wrote(applier.apply(service_account, live, Mark::Owner).await?.1);
-    let live = watch::find(&stores.claims, at, &names.data());
+    let live = stores.claims.find(at, &names.data());
     let ours = live
         .as_ref()
         .is_some_and(|live| ownership::check("", &live.metadata, tenant, Mark::Label).is_ok());
@@ -191,10 +190,10 @@ pub(super) async fn apply(
         outcome => outcome,
     };
     wrote(applier.apply(authority, found.authority, Mark::Owner).await?.1);
-    let live = watch::find(&stores.config_maps, at, &names.ca());
+    let live = stores.config_maps.find(at, &names.ca());
     wrote(applier.apply(ca, live, Mark::Owner).await?.1);
     wrote(applier.apply(control_authority, found.control, Mark::Owner).await?.1);
-    let live = watch::find(&stores.config_maps, at, &names.control());
+    let live = stores.config_maps.find(at, &names.control());
     let (control, done) = applier.apply(control, live, Mark::Owner).await?;
     wrote(done);
     let (tls, done) = applier.apply(tls, found.tls, Mark::Owner).await?;
@@ -207,12 +206,12 @@ pub(super) async fn apply(
         wrote(done);
         root_version = root.resource_version();
     }
-    let live = watch::find(&stores.services, at, &names.main());
+    let live = stores.services.find(at, &names.main());
     let (service, done) = applier.apply(service, live, Mark::Owner).await?;
     wrote(done);
-    let live = watch::find(&stores.services, at, &names.pods());
+    let live = stores.services.find(at, &names.pods());
     wrote(applier.apply(pods_service, live, Mark::Owner).await?.1);
-    let live = watch::find(&stores.network_policies, at, &names.main());
+    let live = stores.network_policies.find(at, &names.main());
     match (network_policy, live) {
         (Some(built), live) => wrote(applier.apply(built, live, Mark::Owner).await?.1),
         (None, Some(live))
@@ -223,7 +222,7 @@ pub(super) async fn apply(
         }
         (None, _) => {}
     }
-    let live = watch::find(&stores.disruption_budgets, at, &names.main());
+    let live = stores.disruption_budgets.find(at, &names.main());
     wrote(applier.apply(disruption_budget, live, Mark::Owner).await?.1);
 
     let mut secrets = format!(
@@ -236,10 +235,10 @@ pub(super) async fn apply(
     for version in kms_versions.into_iter().flatten() {
         secrets = format!("{secrets}.{version}");
     }
-    let pod = watch::find(&stores.pods, at, &names.pod());
+    let pod = stores.pods.find(at, &names.pod());
     deliver(tenant, pod.as_ref(), &secrets, context).await?;
 
-    let live = watch::find(&stores.workloads, at, &names.main());
+    let live = stores.workloads.find(at, &names.main());
     let why = live.as_ref().and_then(|live| status::roll_reason(live, workload));
     let (workload, done, why) = match live {
         // The spec is as it was: the roll is for the operator's own sake, and waits for that of another Tenant.
