@@ -7,6 +7,7 @@ pub mod exposure;
 pub mod limits;
 pub mod pod;
 pub mod iam;
+pub mod audit;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::reference::{PullSecretRef, SecretRef};
+pub use audit::{Audit, AuditWebhook};
 pub use exposure::{Exposure, NetworkPolicy, ServiceType};
 pub use iam::{AllowedNamespaces, IamSettings};
 pub use kms::{DataKeys, Kms};
@@ -137,6 +139,10 @@ pub struct TenantSpec {
     /// What holds for the users, keys and policies that resources make. Default: what each field says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iam: Option<IamSettings>,
+
+    /// Where the record of each request goes. Default: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
 
     /// Whether a `NetworkPolicy` guards the pod. Default: enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,3 +10,4 @@ mod check;
 mod resources;
 mod documents;
 mod kms;
+mod audit;

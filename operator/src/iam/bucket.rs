@@ -95,7 +95,8 @@ const DECIMAL: [(&str, u64); 5] = [
     ("P", 1_000_000_000_000_000),
 ];
 
-fn bytes(text: &str) -> Option<u64> {
+/// The bytes of a whole Kubernetes quantity, below 2^63.
+pub(crate) fn bytes(text: &str) -> Option<u64> {
     let mut units = BINARY.iter().chain(&DECIMAL);
     let (number, factor) = units
         .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))

@@ -14,6 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use crate::authority::SubjectName;
 use crate::settings::Settings;
 use crate::tenant::ObjectNames;
+use crate::tenant::audit::ValidAudit;
 use crate::tenant::kms::ValidKms;
 
 /// After how long what another hand changed is put back, where the Tenant says nothing.
@@ -46,6 +47,8 @@ pub struct ValidTenant {
     pub certificate_life: Duration,
     /// Where the external keys are, if anywhere.
     pub kms: Option<ValidKms>,
+    /// Where audit records go, if anywhere.
+    pub audit: Option<ValidAudit>,
     /// The oldest TLS version.
     pub min_version: MinVersion,
     /// Domains of buckets' own names.
@@ -197,6 +200,7 @@ pub fn validate(tenant: &Tenant, settings: &Settings) -> Result<ValidTenant, Inv
         storage_class: embedded.storage_class_name.clone(),
         certificate_life,
         kms: spec.kms.as_ref().map(ValidKms::parse).transpose()?,
+        audit: spec.audit.as_ref().map(ValidAudit::parse).transpose()?,
         min_version: tls.min_version,
         domains: spec.domains.clone().unwrap_or_default(),
         service_type: exposure.service_type,
