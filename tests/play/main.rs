@@ -11,3 +11,4 @@ mod resources;
 mod documents;
 mod kms;
 mod audit;
+mod root;

@@ -34,6 +34,7 @@ mod copies;
 mod versions_of_http;
 mod limits;
 mod people;
+mod root_s3;
 mod encryption;
 mod kms_api;
 mod control;

@@ -369,7 +369,8 @@ impl Tender {
         let (_, target) = target(tenant, material, wished);
         #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
         let now = Timestamp::now();
-        if let Err(cause) = control::list_buckets(&target, &material.root, now).await {
+        let access = tenant.root_s3_access;
+        if let Err(cause) = control::prove(&target, &material.root, access, now).await {
             if self.started.is_some_and(|started| started.elapsed() > SLOW) {
                 self.problem(&format!("not ready yet: {}", with_causes(&cause)));
             }

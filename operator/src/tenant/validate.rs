@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use coffer_crds::tenant::{
-    DeletionPolicy, Limits, MinVersion, PullPolicy, Resources, ServiceType, SignatureV2,
+    DeletionPolicy, Limits, MinVersion, PullPolicy, Resources, RootS3Access, ServiceType,
+    SignatureV2,
 };
 use coffer_crds::{Tenant, TenantSpec};
 use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
@@ -61,6 +62,8 @@ pub struct ValidTenant {
     pub limits: Option<Limits>,
     /// Whether Signature Version 2 is taken.
     pub signature_v2: SignatureV2,
+    /// Whether root's keys may use S3.
+    pub root_s3_access: RootS3Access,
     /// The Secret with root credentials that the user brings; none: they are generated.
     pub root_secret: Option<String>,
     /// Whether a `NetworkPolicy` is made.
@@ -207,6 +210,7 @@ pub fn validate(tenant: &Tenant, settings: &Settings) -> Result<ValidTenant, Inv
         service_annotations: exposure.annotations.unwrap_or_default(),
         limits: spec.limits,
         signature_v2: spec.signature_v2,
+        root_s3_access: spec.root_s3_access,
         root_secret: spec.root_credentials.as_ref().map(|root| root.secret_ref.name.clone()),
         network_policy: spec.network_policy.as_ref().is_none_or(|policy| policy.enabled),
         resources: spec.resources.clone().unwrap_or_else(default_resources),

@@ -100,6 +100,7 @@ fn a_tenant_with_everything_set() {
                 "headers": 64, "headBytes": 16384, "queryBytes": 8192, "chunkBytes": 1_048_576, "http2Streams": 32, "http2Resets": 8,
                 "failedSignaturesPerMinute": 0},
             "signatureV2": "Disabled",
+            "rootS3Access": "Disabled",
             "rootCredentials": {"secretRef": {"name": "mine"}},
             "networkPolicy": {"enabled": false},
             "resources": {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"memory": "2Gi"}},

@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use coffer_crds::tenant::{Limits, PullPolicy};
+use coffer_crds::tenant::{Limits, PullPolicy, RootS3Access};
 
 use super::{audit, kms, labels, owned, selector};
 use crate::authority::control;
@@ -263,7 +263,10 @@ fn environment(tenant: &ValidTenant) -> BTreeMap<&'static str, String> {
         ("COFFER_SIGNATURE_V2", tenant.signature_v2.as_str().to_owned()),
         ("COFFER_LOG", "info".to_owned()),
     ]);
-    // Without them the server has the same by itself.
+    // Without these the server has the same by itself.
+    if tenant.root_s3_access != RootS3Access::default() {
+        settings.insert("COFFER_ROOT_S3", tenant.root_s3_access.as_str().to_owned());
+    }
     let limits = tenant.limits.iter().flat_map(Limits::settings);
     settings.extend(limits.map(|(name, value)| (name, value.to_string())));
     settings.extend(tenant.kms.iter().flat_map(kms::environment));
