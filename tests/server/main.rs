@@ -39,6 +39,7 @@ mod encryption;
 mod kms_api;
 mod control;
 mod bucket_policies;
+mod bucket_tags;
 mod rows;
 mod logs;
 mod smuggling;
