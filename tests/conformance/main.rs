@@ -6,6 +6,7 @@ mod boto3;
 mod aws_cli;
 mod mc;
 mod mc_admin;
+mod minio_import;
 mod encryption;
 mod minio_go;
 mod aws_sdk;
