@@ -176,7 +176,40 @@ pub async fn call(
         .body(Full::new(Bytes::from(text)))
         .map_err(ProbeError::from)?;
     let (status, answer) = answered(target, request, PATIENCE, Some(identity)).await?;
-    let json: serde_json::Value = serde_json::from_slice(&answer).unwrap_or_default();
+    read(status, &answer)
+}
+
+/// Asks a server to explain a decision: the parameters of the call in `query`, and what is known of the request.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn explain(
+    target: &Target,
+    credentials: &Credentials,
+    query: &str,
+    context: Option<&serde_json::Value>,
+    now: Timestamp,
+) -> Result<serde_json::Value, CallError> {
+    const PATH: &str = "/minio/admin/v3/explain";
+    let body = context.map(ToString::to_string).unwrap_or_default();
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, host(target)?);
+    let signer = Signer { credentials, region: &target.region, service: "s3" };
+    let hash = PayloadHash::of(body.as_bytes());
+    signer
+        .sign_headers(&Method::GET, PATH, query, &mut headers, &hash, now)
+        .map_err(ProbeError::from)?;
+    let mut request = Request::get(format!("{PATH}?{query}"))
+        .body(Full::new(Bytes::from(body)))
+        .map_err(ProbeError::from)?;
+    *request.headers_mut() = headers;
+    let (status, answer) = answered(target, request, PATIENCE, None).await?;
+    read(status, &answer)
+}
+
+/// The JSON of an answer, or what its error says.
+fn read(status: StatusCode, answer: &[u8]) -> Result<serde_json::Value, CallError> {
+    let json: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
     if status.is_success() {
         return Ok(json);
     }

@@ -229,3 +229,73 @@ fn explain_answers_from_manifests_alone() {
         assert!(said.contains(expected), "`{expected}` isn't in {said}");
     }
 }
+
+#[tokio::test]
+async fn explain_answers_of_a_running_server_as_from_manifests() {
+    let stage = stage();
+    let environment = stage.environment("env").await;
+    ready(&stage).await;
+    let explain = |question: &[&str], from: &[&str], environment: &[(&str, &str)]| {
+        let mut command = Command::new(program("coffer-operator"));
+        command.arg("explain").args(question).args(from).env_clear();
+        command.envs(environment.iter().copied());
+        let output = command.output().expect("a command");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).trim().to_owned())
+    };
+    let manifests = stage.path("manifests").display().to_string();
+    let endpoint = environment["AWS_ENDPOINT_URL"].as_str();
+    let running = ["--endpoint", endpoint, "--ca", environment["AWS_CA_BUNDLE"].as_str()];
+    let key = environment["AWS_ACCESS_KEY_ID"].as_str();
+    let root = [
+        ("AWS_ACCESS_KEY_ID", key),
+        ("AWS_SECRET_ACCESS_KEY", environment["AWS_SECRET_ACCESS_KEY"].as_str()),
+    ];
+    let mut decided = Vec::new();
+    for question in [
+        ["alice", "s3:PutObject", "arn:aws:s3:::album/alice/a b+c%.jpg"],
+        ["alice", "s3:PutObject", "arn:aws:s3:::album/guest/a"],
+        ["guest", "s3:GetObject", "arn:aws:s3:::album/alice/a"],
+        ["guest", "s3:PutObject", "arn:aws:s3:::album/guest/a"],
+        ["guest", "s3:GetObject", "arn:aws:s3:::album/covers/a"],
+        ["guest", "admin:ListUsers", "*"],
+    ] {
+        for context in [&[][..], &["--context", "aws:SourceIp=192.0.2.1", "--context", "aws:SecureTransport=false"]] {
+            let from = [&["-f", manifests.as_str()][..], context].concat();
+            let (code, expected) = explain(&question, &from, &[]);
+            assert_eq!(code, Some(0), "{question:?}: {expected}");
+            let expected = expected.replace("in Tenant photos/photos,", &format!("at {endpoint},"));
+            let asked = explain(&question, &[&running[..], context].concat(), &root);
+            assert_eq!(asked, (Some(0), expected.clone()), "{question:?} {context:?}");
+            decided.push(expected.split(':').next().unwrap_or_default().to_owned());
+        }
+    }
+    assert!(decided.contains(&"Allow".to_owned()) && decided.contains(&"Deny".to_owned()));
+
+    let question = ["alice", "s3:GetObject", "arn:aws:s3:::album/a"];
+    let wrong = [("AWS_ACCESS_KEY_ID", key), ("AWS_SECRET_ACCESS_KEY", "not-the-secret-of-it")];
+    let guest = ["accessKey", "secretKey"].map(|key| secret(&stage, "guest-keys", key).expect("a key"));
+    let guest =
+        [("AWS_ACCESS_KEY_ID", guest[0].as_str()), ("AWS_SECRET_ACCESS_KEY", guest[1].as_str())];
+    let nobody = ["nobody", "s3:GetObject", "*"];
+    let nothing = ["alice", "s3:Nothing", "*"];
+    let nowhere = ["alice", "s3:GetObject", "nowhere"];
+    for (claim, question, environment, expected) in [
+        ("nobody's user", &nobody, &root[..], "user does not exist (XMinioAdminNoSuchUser)"),
+        ("no action", &nothing, &root[..], "there is no action `s3:Nothing`"),
+        ("no resource", &nowhere, &root[..], "`nowhere` is neither `*` nor an ARN"),
+        ("no credentials", &question, &[][..], "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY aren't set"),
+        ("another secret", &question, &wrong[..], "(SignatureDoesNotMatch)"),
+        ("who may not ask", &question, &guest[..], "(AccessDenied)"),
+    ] {
+        let (code, said) = explain(question, &running, environment);
+        assert_eq!(code, Some(1), "{claim}: {said}");
+        assert!(said.contains(expected) && !said.contains("not-the-secret"), "{claim}: {said}");
+    }
+    // Trusted by these certificates alone.
+    let other = stage.path("other");
+    coffer_tests::identity::write(&other);
+    let other = other.join("ca.crt").display().to_string();
+    let (code, said) = explain(&question, &["--endpoint", endpoint, "--ca", &other], &root);
+    assert!(code == Some(1) && said.contains("the TLS handshake failed"), "{said}");
+}
