@@ -8,6 +8,7 @@ mod mc;
 mod mc_admin;
 mod minio_import;
 mod encryption;
+mod conditions;
 mod minio_go;
 mod aws_sdk;
 mod signatures;
