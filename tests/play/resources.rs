@@ -299,3 +299,73 @@ async fn explain_answers_of_a_running_server_as_from_manifests() {
     let (code, said) = explain(&question, &["--endpoint", endpoint, "--ca", &other], &root);
     assert!(code == Some(1) && said.contains("the TLS handshake failed"), "{said}");
 }
+
+/// A namespace is shut out: what it made stays until its manifests go, and then goes with them, and nothing else does.
+#[tokio::test]
+async fn what_a_namespace_made_before_it_was_shut_out_goes_with_its_manifests() {
+    let lets_in = "  iam: {resyncInterval: 1s}\n  allowedNamespaces: {selector: {matchLabels: {kubernetes.io/metadata.name: guests}}}\n";
+    let of = |namespace: &str, kind: &str, name: &str, spec: &str| {
+        format!(
+            "---\napiVersion: coffer.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n  \
+             tenantRef: {{name: photos, namespace: default}}\n{spec}"
+        )
+    };
+    let statements = "  statements: [{effect: Allow, actions: ['s3:*'], resources: ['*']}]\n";
+    let all = |namespace: &str, name: &str| {
+        [
+            of(namespace, "Policy", name, statements),
+            of(namespace, "User", name, &format!("  policies: [{name}]\n")),
+            of(namespace, "Bucket", name, "  deletionPolicy: Delete\n"),
+        ]
+        .concat()
+    };
+    let (guests, own) = (all("guests", "guest-things"), all("default", "own-things"));
+    let stage = Stage::played(&[
+        ("photos.yaml", &crate::stage::tenant("photos", lets_in)),
+        ("guests.yaml", &guests),
+        ("own.yaml", &own),
+    ]);
+    let root = stage.client("env").await;
+    for kind in ["Policy", "User", "Bucket"] {
+        for name in ["guests/guest-things", "default/own-things"] {
+            let ready = format!("{kind}/{name}: ready");
+            stage.until(&ready, || stage.out().contains(&ready)).await;
+        }
+    }
+    let client_of = |namespace: &str, name: &str| {
+        let folder = stage.path(&format!("data/{namespace}/secrets/{name}-keys"));
+        let value = |key: &str| fs::read_to_string(folder.join(key)).expect("a key");
+        let mut client = root.clone();
+        client.credentials.access_key_id = value("accessKey").parse().expect("a key");
+        client.credentials.secret_key = SecretKey::new(value("secretKey"));
+        client
+    };
+    let (guest, owner) = (client_of("guests", "guest-things"), client_of("default", "own-things"));
+    let put = async |client: &Client, path: &str| client.send("PUT", path, "", &[], "x").await;
+    assert_eq!(put(&guest, "/guest-things/a").await.status, 200);
+
+    stage.write("photos.yaml", &crate::stage::tenant("photos", "  iam: {resyncInterval: 1s}\n"));
+    let refused = "no Tenant `default/photos` lets in the namespace `guests`";
+    for kind in ["Policy", "User", "Bucket"] {
+        let told = format!("{kind}/guests/guest-things: spec.tenantRef: {refused}");
+        stage.until(&told, || stage.err().contains(&told)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(put(&guest, "/guest-things/b").await.status, 200, "what it made stays");
+    // An edit counts no more.
+    stage.write("guests.yaml", &guests.replace("guest-things, namespace: guests}\nspec:\n  tenantRef: {name: photos, namespace: default}\n  policies", "guest-things, namespace: guests}\nspec:\n  enabled: false\n  tenantRef: {name: photos, namespace: default}\n  policies"));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(put(&guest, "/guest-things/b").await.status, 200, "it isn't disabled");
+
+    fs::remove_file(stage.path("manifests/guests.yaml")).expect("a file");
+    for kind in ["Policy", "User", "Bucket"] {
+        let removed = format!("{kind}/guests/guest-things: removed");
+        stage.until(&removed, || stage.out().contains(&removed)).await;
+    }
+    assert_eq!(put(&guest, "/guest-things/a").await.code(), "InvalidAccessKeyId");
+    assert_eq!(root.send("HEAD", "/guest-things", "", &[], "").await.status, 404);
+    let policies = root.send("GET", "/minio/admin/v3/list-canned-policies", "", &[], "").await;
+    assert!(!policies.text().contains("guest-things"), "{}", policies.text());
+    assert!(policies.text().contains("own-things"), "{}", policies.text());
+    assert_eq!(put(&owner, "/own-things/a").await.status, 200);
+}
