@@ -267,7 +267,7 @@ async fn explain_one(asked: &Explain) -> Result<ExitCode, Box<dyn std::error::Er
     }
     let (user, action, resource) = (text(user), text(action), text(resource));
     let running = match (tenant, endpoint, ca) {
-        (Some(tenant), _, _) => Some(Running::of(tenant).await?),
+        (Some(tenant), _, _) => Some(Running::by_kubeconfig(tenant).await?),
         (None, Some(endpoint), Some(ca)) => Some(Running::at(endpoint, ca).await?),
         (None, _, _) => None,
     };

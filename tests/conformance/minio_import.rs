@@ -125,7 +125,10 @@ async fn may(root: &Client, name: &str) -> String {
     for (method, path) in REQUESTS {
         let body = if method == "PUT" { "x" } else { "" };
         let answer = client.send(method, path, "", &[], body).await;
-        done.push(match (answer.status.as_u16(), answer.code().as_str()) {
+        // The admin API says it in JSON.
+        let json: serde_json::Value = serde_json::from_str(&answer.text()).unwrap_or_default();
+        let code = json["Code"].as_str().map_or_else(|| answer.code(), str::to_owned);
+        done.push(match (answer.status.as_u16(), code.as_str()) {
             (200, _) => '+',
             (403, "AccessDenied") => '-',
             // Unknown, or disabled.

@@ -426,7 +426,7 @@ async fn tags_of_a_bucket_are_as_its_resource_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_whose_making_was_cut_off_is_its_resources_own() {
     let (mut server, authority) = server().await;
-    let bucket = |round: usize, number: usize| {
+    let bucket = |round: u64, number: usize| {
         let name = format!("bucket-{round}-{number}");
         json!({"owner": owner("Bucket", &name), "name": name, "quota": 1_000_000})
     };
@@ -443,7 +443,7 @@ async fn a_bucket_whose_making_was_cut_off_is_its_resources_own() {
                 })
             })
             .collect();
-        tokio::time::sleep(Duration::from_millis(10 + 5 * round as u64)).await;
+        tokio::time::sleep(Duration::from_millis(20 + 15 * round)).await;
         server.kill();
         for one in asked {
             left += usize::from(!one.await.unwrap());

@@ -177,13 +177,16 @@ impl Running {
     ///
     /// # Errors
     /// [`ExplainError`] for what isn't there or may not be read.
-    pub async fn of(tenant: &str) -> Result<Self, ExplainError> {
+    pub async fn by_kubeconfig(tenant: &str) -> Result<Self, ExplainError> {
+        let failed = |cause| ExplainError::Kubeconfig(Box::new(cause));
+        Self::of(tenant, Client::try_default().await.map_err(failed)?).await
+    }
+
+    async fn of(tenant: &str, client: Client) -> Result<Self, ExplainError> {
         let parts = tenant.split_once('/').filter(|(namespace, name)| {
             !namespace.is_empty() && !name.is_empty() && !name.contains('/')
         });
         let (namespace, name) = parts.ok_or_else(|| ExplainError::Tenant(tenant.to_owned()))?;
-        let failed = |cause| ExplainError::Kubeconfig(Box::new(cause));
-        let client = Client::try_default().await.map_err(failed)?;
         let api = |what: String| move |cause| ExplainError::Api { what, cause: Box::new(cause) };
         let lacks = |lacking| ExplainError::NotReady { tenant: tenant.to_owned(), lacking };
 
@@ -354,8 +357,83 @@ mod tests {
             let refused = Running::at(endpoint, Path::new("/dev/null")).await;
             assert!(matches!(refused, Err(ExplainError::Endpoint(_))), "{endpoint}");
         }
+    }
+
+    /// A cluster that has these objects, by their paths.
+    fn cluster(objects: Vec<(&'static str, serde_json::Value)>) -> Client {
+        type Body = kube::client::Body;
+        let (service, mut asked) =
+            tower_test::mock::pair::<http::Request<Body>, http::Response<Body>>();
+        tokio::spawn(async move {
+            while let Some((request, answer)) = asked.next_request().await {
+                let found = objects.iter().find(|(path, _)| *path == request.uri().path());
+                let missing = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404});
+                let (status, body) = match found {
+                    Some((_, object)) => (200, object.clone()),
+                    None => (404, missing),
+                };
+                let body = Body::from(serde_json::to_vec(&body).unwrap());
+                answer.send_response(http::Response::builder().status(status).body(body).unwrap());
+            }
+        });
+        Client::new(service, "default")
+    }
+
+    #[tokio::test]
+    async fn a_tenants_server_is_found_by_what_the_cluster_has_of_it() {
+        let tenant = |status: serde_json::Value| {
+            json!({
+                "apiVersion": "coffer.dev/v1alpha1", "kind": "Tenant",
+                "metadata": {"name": "photos", "namespace": "team"},
+                "spec": {"region": "eu-central-1", "storage": {"embedded": {"size": "1Gi"}}},
+                "status": status,
+            })
+        };
+        let status = json!({
+            "endpoint": "https://photos.team.svc.cluster.local", "caConfigMap": "photos-ca",
+            "rootCredentialsSecret": "photos-root",
+        });
+        let meta = |name: &str| json!({"name": name, "namespace": "team"});
+        let ready = vec![
+            ("/apis/coffer.dev/v1alpha1/namespaces/team/tenants/photos", tenant(status.clone())),
+            (
+                "/api/v1/namespaces/team/services/photos",
+                json!({"metadata": meta("photos"), "spec": {"clusterIP": "10.96.7.8"}}),
+            ),
+            (
+                "/api/v1/namespaces/team/configmaps/photos-ca",
+                json!({"metadata": meta("photos-ca"), "data": {"ca.crt": "roots"}}),
+            ),
+            (
+                "/api/v1/namespaces/team/secrets/photos-root",
+                json!({"metadata": meta("photos-root"), "data": {"accessKey": "cm9vdC1rZXk=", "secretKey": "cm9vdC1zZWNyZXQta2V5"}}),
+            ),
+        ];
+        let found = Running::of("team/photos", cluster(ready.clone())).await.unwrap();
+        assert_eq!(found.shown, "in Tenant team/photos");
+        assert_eq!(found.credentials.access_key_id.to_string(), "root-key");
+        let expected = Target {
+            address: "10.96.7.8:443".parse().unwrap(),
+            host: "photos.team.svc.cluster.local".to_owned(),
+            port: 443,
+            roots: "roots".to_owned(),
+            region: "eu-central-1".to_owned(),
+        };
+        assert_eq!(found.targets, [expected]);
+        for (at, lacking) in
+            [(0, "Tenant"), (1, "Service"), (2, "ConfigMap"), (3, "Secret")]
+        {
+            let mut objects = ready.clone();
+            objects.remove(at);
+            let refused = Running::of("team/photos", cluster(objects)).await.unwrap_err();
+            assert!(refused.to_string().starts_with(&format!("can't read the {lacking} ")), "{refused}");
+        }
+        let mut objects = ready.clone();
+        objects[0].1 = tenant(json!({}));
+        let refused = Running::of("team/photos", cluster(objects)).await.unwrap_err();
+        assert_eq!(refused.to_string(), "the Tenant `team/photos` has no endpoint yet; wait until it is Ready");
         for tenant in ["photos", "/photos", "team/", "a/b/c", ""] {
-            let refused = Running::of(tenant).await;
+            let refused = Running::of(tenant, cluster(Vec::new())).await;
             assert!(matches!(refused, Err(ExplainError::Tenant(_))), "{tenant}");
         }
     }

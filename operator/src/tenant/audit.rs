@@ -16,7 +16,6 @@ const LARGEST_QUEUE: u64 = 64 * 1024 * 1024 * 1024;
 
 const CA_CONFIG_MAP: &str = "spec.audit.webhook.caConfigMapRef";
 const CA_SECRET: &str = "spec.audit.webhook.caSecretRef";
-const TOKEN: &str = "spec.audit.webhook.tokenSecretRef";
 
 /// An audit whose every field has a meaning.
 #[derive(Clone, Debug)]
@@ -153,7 +152,7 @@ fn remote(endpoint: &str) -> Option<(String, u16)> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuditReferenceError {
     /// The Secret of the token doesn't exist.
-    #[error("{TOKEN}: Secret `{name}` doesn't exist; create it with the token under `{key}`")]
+    #[error("spec.audit.webhook.tokenSecretRef: Secret `{name}` doesn't exist; create it with the token under `{key}`")]
     TokenMissing {
         /// Its name.
         name: String,
@@ -162,7 +161,7 @@ pub enum AuditReferenceError {
     },
     /// The Secret has no token that can be sent.
     #[error(
-        "{TOKEN}: Secret `{name}` has no token under `{key}`; write one of printable ASCII characters there"
+        "spec.audit.webhook.tokenSecretRef: Secret `{name}` has no token under `{key}`; write one of printable ASCII characters there"
     )]
     TokenInvalid {
         /// Its name.

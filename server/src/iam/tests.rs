@@ -273,11 +273,12 @@ async fn a_bucket_of_a_resource_is_there_with_its_mark_or_not_at_all() {
         iam.create_bucket(&photos, "us-east-1", &tags, now(), edit).await
     };
     // What is refused leaves neither.
-    let refused = create(&|draft, made| {
+    let refusing = |draft: &mut Draft, made: &Bucket| {
         put(draft, made)?;
         Err(Refused::Unsealable)
-    });
-    assert!(matches!(refused.await, Err(IamError::Refused(Refused::Unsealable))));
+    };
+    let refused = create(&refusing).await;
+    assert!(matches!(refused, Err(IamError::Refused(Refused::Unsealable))));
     assert!(matches!(store.bucket(&photos).await, Err(StoreError::NoSuchBucket)));
     let of = Marked::Bucket(Name::bucket(&photos));
     assert!(iam.snapshot().mark(&of).is_none());
