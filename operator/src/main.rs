@@ -10,10 +10,10 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use coffer_crds::definition;
 use coffer_operator::causes::with_causes;
+use coffer_operator::explain::running::{Question, Running};
 use coffer_operator::play::{self, check};
 use coffer_operator::run;
 use coffer_operator::settings::Settings;
-use coffer_operator::explain::running::{Question, Running};
 use coffer_operator::{audit, explain};
 
 /// Secure S3 tenants from manifests.
@@ -256,7 +256,8 @@ fn explain_batch() -> Result<ExitCode, Box<dyn std::error::Error>> {
 }
 
 async fn explain_one(asked: &Explain) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let Explain { batch: _, user, action, resource, manifests, tenant, endpoint, ca, context } = asked;
+    let Explain { batch: _, user, action, resource, manifests, tenant, endpoint, ca, context } =
+        asked;
     let text = |argument: &'_ Option<String>| argument.clone().unwrap_or_default();
     let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for pair in context {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::accept::client_certificate::ClientCertificate;
 use crate::answer::Refusal;
-use crate::authorize::{self, Identity};
+use crate::authorize::{self, Identity, RootS3};
 use crate::iam::{Iam, Snapshot};
 
 /// A request whose signature was checked. Its body isn't read yet: `payload` says how it has to be checked while it streams.

@@ -57,8 +57,9 @@ const fn unset(unset: Unset) -> Support {
     Support::Unset(unset)
 }
 
-const TAGGING: Support =
-    Later("Tags of objects can't be stored by this version of Coffer; send the request without them.");
+const TAGGING: Support = Later(
+    "Tags of objects can't be stored by this version of Coffer; send the request without them.",
+);
 const LOCK: Support =
     Later("Object lock isn't part of this version of Coffer; objects can't be retained or held.");
 const VERSIONING: Support =

@@ -347,7 +347,11 @@ async fn g2_another_namespace_is_let_in_only_by_the_tenant() {
     assert_eq!(anna.send("PUT", "/mine", "", &[], "").await.status, 403);
     assert_eq!(anna.send("GET", "/", "", &[], "").await.code(), "AccessDenied");
     // What it made before it is shut out stays, and goes with its resource.
-    cluster::apply(&cluster::tenant("owner", "photos", "iam: {resyncInterval: 3s, policyBoundary: readonly}"));
+    cluster::apply(&cluster::tenant(
+        "owner",
+        "photos",
+        "iam: {resyncInterval: 3s, policyBoundary: readonly}",
+    ));
     eventually("anna is shut out", Duration::from_secs(30), async || {
         let conditions = get("user.coffer.dev", "guest-a", "anna")["status"]["conditions"].clone();
         let stalled = conditions.as_array()?.iter().find(|it| it["type"] == "Stalled")?.clone();

@@ -183,7 +183,11 @@ async fn an_archive_of_minio_is_imported_and_its_people_work_on() {
     for (file, from, to) in [
         ("policies.json", "s3:ListBucket", "s3:FlyBucket"),
         ("users.json", "\"enabled\"", "\"perhaps\""),
-        ("svcaccts.json", "\"accessKey\":\"BOBKEY\",\"secretKey\"", "\"accessKey\":\"ALICEKEY\",\"secretKey\""),
+        (
+            "svcaccts.json",
+            "\"accessKey\":\"BOBKEY\",\"secretKey\"",
+            "\"accessKey\":\"ALICEKEY\",\"secretKey\"",
+        ),
         ("group_mappings.json", "\"photos\"", "\"none-such\""),
     ] {
         fs::write(mc.0.path().join("bent.zip"), bent(&archive, file, from, to)).expect("a file");
@@ -239,9 +243,12 @@ async fn keys_of_another_root_are_left_out() {
     here.alias("coffer", root.host().as_str(), "another-root", "another-root-secret");
     fs::write(here.0.path().join("team.zip"), archive).expect("a file");
     here.must("admin cluster iam import coffer team.zip");
-    for (name, done) in
-        [("alice", "++---+"), ("BOBKEY", "-+----"), ("ROOTKEY", "??????"), ("ROOTLIMITED", "??????")]
-    {
+    for (name, done) in [
+        ("alice", "++---+"),
+        ("BOBKEY", "-+----"),
+        ("ROOTKEY", "??????"),
+        ("ROOTLIMITED", "??????"),
+    ] {
         assert_eq!(may(&root, name).await, done, "{name}");
     }
 }

@@ -10,7 +10,9 @@ fn indented(text: &str) -> String {
 }
 
 fn token(value: &str) -> String {
-    format!("apiVersion: v1\nkind: Secret\nmetadata:\n  name: hook\nstringData:\n  token: {value}\n")
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: hook\nstringData:\n  token: {value}\n"
+    )
 }
 
 /// The records that a text has among its other lines, as their operations.
@@ -42,7 +44,9 @@ async fn a_webhook_gets_all_records_and_its_token_is_replaced_without_a_restart(
     stage.until("the CA is missed", || stage.err().contains(missing)).await;
     let ca = indented(&std::fs::read_to_string(folder.path().join("ca.crt")).unwrap());
     let secret = |ca: &str| {
-        format!("apiVersion: v1\nkind: Secret\nmetadata:\n  name: hook-tls\nstringData:\n  ca.crt: |\n{ca}")
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: hook-tls\nstringData:\n  ca.crt: |\n{ca}"
+        )
     };
     stage.write("hook-tls.yaml", &secret("    no certificate\n"));
     let invalid = "spec.audit.webhook.caSecretRef: Secret `hook-tls` holds no certificates";
@@ -76,11 +80,12 @@ async fn a_webhook_gets_all_records_and_its_token_is_replaced_without_a_restart(
 
     // Without it no record is written any more.
     stage.write("photos.yaml", &tenant("photos", ""));
-    stage.until("another server runs", || {
-        let now = stage.servers();
-        !now.is_empty() && now != servers
-    })
-    .await;
+    stage
+        .until("another server runs", || {
+            let now = stage.servers();
+            !now.is_empty() && now != servers
+        })
+        .await;
     let mut put = client.try_send("PUT", "/photos/a", "", &[], "x").await;
     for _ in 0..300 {
         if put.as_ref().is_ok_and(|answer| answer.status == StatusCode::OK) {

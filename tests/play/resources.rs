@@ -260,7 +260,10 @@ async fn explain_answers_of_a_running_server_as_from_manifests() {
         ["guest", "s3:GetObject", "arn:aws:s3:::album/covers/a"],
         ["guest", "admin:ListUsers", "*"],
     ] {
-        for context in [&[][..], &["--context", "aws:SourceIp=192.0.2.1", "--context", "aws:SecureTransport=false"]] {
+        for context in [
+            &[][..],
+            &["--context", "aws:SourceIp=192.0.2.1", "--context", "aws:SecureTransport=false"],
+        ] {
             let from = [&["-f", manifests.as_str()][..], context].concat();
             let (code, expected) = explain(&question, &from, &[]);
             assert_eq!(code, Some(0), "{question:?}: {expected}");
@@ -274,7 +277,8 @@ async fn explain_answers_of_a_running_server_as_from_manifests() {
 
     let question = ["alice", "s3:GetObject", "arn:aws:s3:::album/a"];
     let wrong = [("AWS_ACCESS_KEY_ID", key), ("AWS_SECRET_ACCESS_KEY", "not-the-secret-of-it")];
-    let guest = ["accessKey", "secretKey"].map(|key| secret(&stage, "guest-keys", key).expect("a key"));
+    let guest =
+        ["accessKey", "secretKey"].map(|key| secret(&stage, "guest-keys", key).expect("a key"));
     let guest =
         [("AWS_ACCESS_KEY_ID", guest[0].as_str()), ("AWS_SECRET_ACCESS_KEY", guest[1].as_str())];
     let nobody = ["nobody", "s3:GetObject", "*"];
@@ -284,7 +288,12 @@ async fn explain_answers_of_a_running_server_as_from_manifests() {
         ("nobody's user", &nobody, &root[..], "user does not exist (XMinioAdminNoSuchUser)"),
         ("no action", &nothing, &root[..], "there is no action `s3:Nothing`"),
         ("no resource", &nowhere, &root[..], "`nowhere` is neither `*` nor an ARN"),
-        ("no credentials", &question, &[][..], "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY aren't set"),
+        (
+            "no credentials",
+            &question,
+            &[][..],
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY aren't set",
+        ),
         ("another secret", &question, &wrong[..], "(SignatureDoesNotMatch)"),
         ("who may not ask", &question, &guest[..], "(AccessDenied)"),
     ] {

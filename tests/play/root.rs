@@ -11,7 +11,11 @@ async fn a_tenant_is_ready_whose_root_is_shut_out_of_s3() {
     let root = stage.client("env").await;
     let refused = root.send("PUT", "/photos", "", &[], "").await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
-    assert!(refused.text().contains("root's keys are for the admin API alone"), "{}", refused.text());
+    assert!(
+        refused.text().contains("root's keys are for the admin API alone"),
+        "{}",
+        refused.text()
+    );
     let info = root.send("GET", "/minio/admin/v3/info", "", &[], "").await;
     assert_eq!(info.status, StatusCode::OK, "{}", info.text());
     // And back: another server, which takes root's key.

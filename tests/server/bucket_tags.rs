@@ -71,13 +71,19 @@ async fn what_can_be_no_tag_is_refused_and_changes_nothing() {
         ("a long key", document(&[(&long(129), "1")]), "InvalidTag"),
         ("a long value", document(&[("a", &long(257))]), "InvalidTag"),
         ("a character that no tag has", document(&[("a", "1&#10;2")]), "InvalidTag"),
-        ("no value", "<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>".to_owned(), "MalformedXML"),
+        (
+            "no value",
+            "<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>".to_owned(),
+            "MalformedXML",
+        ),
         ("no document", "<a/>".to_owned(), "MalformedXML"),
         ("nothing", String::new(), "MalformedXML"),
     ];
     let rows: Vec<_> = bad
         .iter()
-        .map(|(name, body, code)| (*name, "PUT /photos?tagging", &[][..], body.as_str(), 400, *code))
+        .map(|(name, body, code)| {
+            (*name, "PUT /photos?tagging", &[][..], body.as_str(), 400, *code)
+        })
         .collect();
     refuses(&server, &rows).await;
     for method in ["GET", "PUT", "DELETE"] {

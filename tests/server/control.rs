@@ -390,7 +390,8 @@ async fn tags_of_a_bucket_are_as_its_resource_says() {
     let (server, authority) = server().await;
     let client = control(&server, &authority);
     let root = server.client();
-    let bucket = |tags: Value| json!({"owner": owner("Bucket", "photos"), "name": "photos", "tags": tags});
+    let bucket =
+        |tags: Value| json!({"owner": owner("Bucket", "photos"), "name": "photos", "tags": tags});
     let tags = async || {
         let answer = root.send("GET", "/photos", "tagging", &[], "").await;
         (answer.status.as_u16(), answer.text())
@@ -405,7 +406,8 @@ async fn tags_of_a_bucket_are_as_its_resource_says() {
     let team = "<Tag><Key>team</Key><Value>media</Value></Tag>";
     assert!(text.contains(&format!("{cost}{team}")), "{text}");
     // Another hand's are put back.
-    let other = "<Tagging><TagSet><Tag><Key>team</Key><Value>video</Value></Tag></TagSet></Tagging>";
+    let other =
+        "<Tagging><TagSet><Tag><Key>team</Key><Value>video</Value></Tag></TagSet></Tagging>";
     assert_eq!(root.send("PUT", "/photos", "tagging", &[], other).await.status, 204);
     assert!(!tags().await.1.contains(team));
     put(&client, "bucket", bucket(media.clone()), "").await;

@@ -78,7 +78,9 @@ pub enum ExplainError {
         cause: io::Error,
     },
     /// No credentials.
-    #[error("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY aren't set; set them to a key that is allowed admin:ExplainDecision")]
+    #[error(
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY aren't set; set them to a key that is allowed admin:ExplainDecision"
+    )]
     NoCredentials,
     /// The access key isn't one.
     #[error("AWS_ACCESS_KEY_ID can't be an access key")]
@@ -339,7 +341,12 @@ mod tests {
         ] {
             assert_eq!(told(answer, "in Tenant a/b").unwrap(), expected);
         }
-        for other in [json!({}), json!("Allow"), json!({"decision": "Perhaps"}), json!({"decision": "Allow"})] {
+        for other in [
+            json!({}),
+            json!("Allow"),
+            json!({"decision": "Perhaps"}),
+            json!({"decision": "Allow"}),
+        ] {
             assert!(told(other.clone(), "").is_err(), "{other}");
         }
     }
@@ -420,18 +427,22 @@ mod tests {
             region: "eu-central-1".to_owned(),
         };
         assert_eq!(found.targets, [expected]);
-        for (at, lacking) in
-            [(0, "Tenant"), (1, "Service"), (2, "ConfigMap"), (3, "Secret")]
-        {
+        for (at, lacking) in [(0, "Tenant"), (1, "Service"), (2, "ConfigMap"), (3, "Secret")] {
             let mut objects = ready.clone();
             objects.remove(at);
             let refused = Running::of("team/photos", cluster(objects)).await.unwrap_err();
-            assert!(refused.to_string().starts_with(&format!("can't read the {lacking} ")), "{refused}");
+            assert!(
+                refused.to_string().starts_with(&format!("can't read the {lacking} ")),
+                "{refused}"
+            );
         }
         let mut objects = ready.clone();
         objects[0].1 = tenant(json!({}));
         let refused = Running::of("team/photos", cluster(objects)).await.unwrap_err();
-        assert_eq!(refused.to_string(), "the Tenant `team/photos` has no endpoint yet; wait until it is Ready");
+        assert_eq!(
+            refused.to_string(),
+            "the Tenant `team/photos` has no endpoint yet; wait until it is Ready"
+        );
         for tenant in ["photos", "/photos", "team/", "a/b/c", ""] {
             let refused = Running::of(tenant, cluster(Vec::new())).await;
             assert!(matches!(refused, Err(ExplainError::Tenant(_))), "{tenant}");

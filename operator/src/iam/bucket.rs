@@ -58,8 +58,7 @@ impl Managed for Bucket {
         };
         let document = policy.as_ref().map(Policy::document);
         let tags = self.spec.tags.clone().unwrap_or_default();
-        let body =
-            json!({"adopt": self.spec.adopt, "name": name, "policy": document, "quota": quota, "tags": tags});
+        let body = json!({"adopt": self.spec.adopt, "name": name, "policy": document, "quota": quota, "tags": tags});
         let (answer, _) = job.put("bucket", body).await?;
         let number = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or_default();
         let status = json!({

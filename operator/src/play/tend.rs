@@ -26,9 +26,9 @@ use crate::control::{self, Target};
 use crate::iam::Tenants;
 use crate::kms_probe::{Prober, Seen, Subject};
 use crate::settings::Settings;
+use crate::tenant::audit::ValidAudit;
 use crate::tenant::build::{Objects, build};
 use crate::tenant::dereference::{Found, Material, MaterialError, SecretData, material};
-use crate::tenant::audit::ValidAudit;
 use crate::tenant::kms::{Login, Provider};
 use crate::tenant::validate::{ValidTenant, validate};
 

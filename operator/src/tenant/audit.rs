@@ -103,8 +103,13 @@ pub struct Names<'a> {
 
 impl ValidWebhook {
     fn parse(webhook: AuditWebhook) -> Result<Self, Invalid> {
-        let AuditWebhook { endpoint, ca_config_map_ref, ca_secret_ref, token_secret_ref, queue_size } =
-            webhook;
+        let AuditWebhook {
+            endpoint,
+            ca_config_map_ref,
+            ca_secret_ref,
+            token_secret_ref,
+            queue_size,
+        } = webhook;
         let ca = match (ca_config_map_ref, ca_secret_ref) {
             (Some(reference), None) => Certificates::ConfigMap(reference),
             (None, Some(reference)) => Certificates::Secret(reference),
@@ -152,7 +157,9 @@ fn remote(endpoint: &str) -> Option<(String, u16)> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuditReferenceError {
     /// The Secret of the token doesn't exist.
-    #[error("spec.audit.webhook.tokenSecretRef: Secret `{name}` doesn't exist; create it with the token under `{key}`")]
+    #[error(
+        "spec.audit.webhook.tokenSecretRef: Secret `{name}` doesn't exist; create it with the token under `{key}`"
+    )]
     TokenMissing {
         /// Its name.
         name: String,
@@ -263,9 +270,12 @@ mod tests {
     fn what_is_named_must_be_there_and_of_use() {
         let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let (at, token) = ("https://audit.example.com/records", json!({"name": "hook"}));
-        let of_map = audit(json!({"webhook": {"endpoint": at, "caConfigMapRef": {"name": "roots"}, "tokenSecretRef": token}}));
-        let of_secret =
-            audit(json!({"webhook": {"endpoint": at, "caSecretRef": {"name": "roots", "key": "root.pem"}}}));
+        let of_map = audit(
+            json!({"webhook": {"endpoint": at, "caConfigMapRef": {"name": "roots"}, "tokenSecretRef": token}}),
+        );
+        let of_secret = audit(
+            json!({"webhook": {"endpoint": at, "caSecretRef": {"name": "roots", "key": "root.pem"}}}),
+        );
         for (name, audit, audit_token, audit_ca, expected) in [
             (
                 "no token's Secret",

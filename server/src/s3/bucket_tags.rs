@@ -22,7 +22,8 @@ pub fn checked(
 ) -> Result<BTreeMap<String, String>, Refusal> {
     let mut kept = BTreeMap::new();
     for (key, value) in tags {
-        if key.is_empty() || key.chars().count() > LONGEST_KEY || !key.chars().all(may_be_in_a_tag) {
+        if key.is_empty() || key.chars().count() > LONGEST_KEY || !key.chars().all(may_be_in_a_tag)
+        {
             return Err(invalid("The TagKey you have provided is invalid"));
         }
         if key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {

@@ -335,7 +335,11 @@ mod tests {
         };
 
         let planned = plan().await;
-        assert_eq!(store.make_bucket(planned, 1, row("1")).await.unwrap(), None, "a wrong revision");
+        assert_eq!(
+            store.make_bucket(planned, 1, row("1")).await.unwrap(),
+            None,
+            "a wrong revision"
+        );
         assert!(is_nothing_there().await);
         let planned = plan().await;
         let other = vec![IamChange::Put(b"ua".to_vec(), Bytes::new())];

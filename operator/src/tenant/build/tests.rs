@@ -200,7 +200,9 @@ fn an_audit_adds_settings_and_files() {
     );
     insta::assert_yaml_snapshot!(
         "audit_webhook_by_its_address",
-        of_audit(json!({"webhook": {"endpoint": "https://192.0.2.9:8443", "caSecretRef": {"name": "audit-tls"}}}))
+        of_audit(
+            json!({"webhook": {"endpoint": "https://192.0.2.9:8443", "caSecretRef": {"name": "audit-tls"}}})
+        )
     );
 }
 

@@ -62,7 +62,8 @@ fn with_actions(members: &Map<String, Value>, actions: Vec<Value>) -> Map<String
 
 /// Whether an action is about the tenant or its keys, not about buckets.
 fn is_of_tenant(action: &Value) -> bool {
-    let family = action.as_str().and_then(|action| action.split_once(':')).map(|(family, _)| family);
+    let family =
+        action.as_str().and_then(|action| action.split_once(':')).map(|(family, _)| family);
     family.is_some_and(|family| {
         ["admin", "kms", "sts"].iter().any(|known| known.eq_ignore_ascii_case(family))
     })
