@@ -82,7 +82,7 @@ async fn what_can_be_no_tag_is_refused_and_changes_nothing() {
             "MalformedXML",
         ),
         ("no document", "<a/>".to_owned(), "MalformedXML"),
-        ("nothing", String::new(), "MalformedXML"),
+        ("nothing", String::new(), "MissingRequestBodyError"),
     ];
     let rows: Vec<_> = bad
         .iter()
