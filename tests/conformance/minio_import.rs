@@ -15,7 +15,7 @@ use tempfile::TempDir;
 const PHOTOS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","s3:ListBucket"],"Resource":["arn:aws:s3:::photos","arn:aws:s3:::photos/*"]}]}"#;
 /// As people write them for MinIO: what is said of the admin API has no Resource, or one of a bucket.
 const OWN: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:*"],"Resource":["arn:aws:s3:::own-${aws:username}","arn:aws:s3:::own-${aws:username}/*"],"Condition":{"IpAddress":{"aws:SourceIp":["127.0.0.0/8","::1/128"]}}},{"Effect":"Allow","Action":["admin:ServerInfo"]}]}"#;
-const LISTS: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"","Effect":"Allow","Action":["s3:ListAllMyBuckets","admin:ListUsers"],"Resource":["arn:aws:s3:::*"]}]}"#;
+const LISTS: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"","Effect":"Allow","Action":["s3:ListAllMyBuckets"],"Resource":["arn:aws:s3:::*"]},{"Effect":"Allow","Action":["admin:ListUsers"],"Resource":["arn:aws:s3:::*"]}]}"#;
 
 /// `mc`, with an alias for each server.
 struct Mc(TempDir);
