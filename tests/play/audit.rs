@@ -6,7 +6,8 @@ use http::StatusCode;
 use crate::stage::{Stage, tenant};
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}\n")).collect()
+    let lines: Vec<String> = text.lines().map(|line| format!("    {line}\n")).collect();
+    lines.concat()
 }
 
 fn token(value: &str) -> String {
@@ -20,7 +21,7 @@ fn operations(text: &str) -> Vec<String> {
     let records = text.lines().filter_map(|line| {
         let record: serde_json::Value = serde_json::from_str(line).ok()?;
         record.get("audit")?;
-        Some(record["operation"].as_str().unwrap_or_default().to_owned())
+        Some(record.get("operation")?.as_str()?.to_owned())
     });
     records.collect()
 }

@@ -51,18 +51,18 @@ impl Failure {
             Self::Material(MaterialError::RootMissing(_)) => {
                 (State::Stalled, Reason::ReferenceNotFound)
             }
-            Self::Material(MaterialError::RootInvalid { .. } | MaterialError::IamKey { .. }) => {
-                (State::Stalled, Reason::ReferenceInvalid)
-            }
             Self::Material(MaterialError::Kms(cause)) if cause.is_missing() => {
                 (State::Stalled, Reason::ReferenceNotFound)
             }
             Self::Material(MaterialError::Audit(cause)) if cause.is_missing() => {
                 (State::Stalled, Reason::ReferenceNotFound)
             }
-            Self::Material(MaterialError::Kms(_) | MaterialError::Audit(_)) => {
-                (State::Stalled, Reason::ReferenceInvalid)
-            }
+            Self::Material(
+                MaterialError::RootInvalid { .. }
+                | MaterialError::IamKey { .. }
+                | MaterialError::Kms(_)
+                | MaterialError::Audit(_),
+            ) => (State::Stalled, Reason::ReferenceInvalid),
             Self::Material(MaterialError::Authority { .. }) => {
                 (State::Stalled, Reason::AuthorityInvalid)
             }

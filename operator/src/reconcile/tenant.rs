@@ -107,7 +107,7 @@ async fn steps(
     context: &Context,
 ) -> Result<(TenantStatus, Outcome, Duration), Failure> {
     let valid = validate(tenant, &context.settings)?;
-    let found = find(&valid, context).await?;
+    let found = Box::pin(find(&valid, context)).await?;
     let material = material(&valid, &found.data(), now(), &mut rand::rng())?;
     let metrics = &context.health.metrics;
     metrics.certificate(&valid.namespace, &valid.name, material.server_facts.not_after);

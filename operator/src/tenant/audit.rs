@@ -262,8 +262,8 @@ mod tests {
         ValidAudit::parse(&serde_json::from_value(json).unwrap()).unwrap()
     }
 
-    fn data(key: &str, value: &str) -> Option<SecretData> {
-        Some(SecretData::from([(key.to_owned(), ByteString(value.as_bytes().to_vec()))]))
+    fn data(key: &str, value: &str) -> SecretData {
+        SecretData::from([(key.to_owned(), ByteString(value.as_bytes().to_vec()))])
     }
 
     #[test]
@@ -281,42 +281,42 @@ mod tests {
                 "no token's Secret",
                 &of_map,
                 None,
-                data("ca.crt", pem),
+                Some(data("ca.crt", pem)),
                 "spec.audit.webhook.tokenSecretRef: Secret `hook` doesn't exist; create it with the token under `token`",
             ),
             (
                 "no token",
                 &of_map,
-                data("password", "x"),
-                data("ca.crt", pem),
+                Some(data("password", "x")),
+                Some(data("ca.crt", pem)),
                 "spec.audit.webhook.tokenSecretRef: Secret `hook` has no token under `token`",
             ),
             (
                 "an empty token",
                 &of_map,
-                data("token", " \n"),
-                data("ca.crt", pem),
+                Some(data("token", " \n")),
+                Some(data("ca.crt", pem)),
                 "spec.audit.webhook.tokenSecretRef: Secret `hook` has no token under `token`",
             ),
             (
                 "a token of two lines",
                 &of_map,
-                data("token", "a\r\nX-Other: b"),
-                data("ca.crt", pem),
+                Some(data("token", "a\r\nX-Other: b")),
+                Some(data("ca.crt", pem)),
                 "spec.audit.webhook.tokenSecretRef: Secret `hook` has no token under `token`",
             ),
             (
                 "no ConfigMap",
                 &of_map,
-                data("token", "x"),
+                Some(data("token", "x")),
                 None,
                 "spec.audit.webhook.caConfigMapRef: ConfigMap `roots` doesn't exist; create it",
             ),
             (
                 "no PEM",
                 &of_map,
-                data("token", "x"),
-                data("ca.crt", "x"),
+                Some(data("token", "x")),
+                Some(data("ca.crt", "x")),
                 "spec.audit.webhook.caConfigMapRef: ConfigMap `roots` holds no certificates as PEM text under `ca.crt`",
             ),
             (
@@ -330,7 +330,7 @@ mod tests {
                 "another key",
                 &of_secret,
                 None,
-                data("ca.crt", pem),
+                Some(data("ca.crt", pem)),
                 "spec.audit.webhook.caSecretRef: Secret `roots` holds no certificates as PEM text under `root.pem`",
             ),
         ] {
@@ -339,8 +339,9 @@ mod tests {
             assert!(error.starts_with(expected), "{name}: {error}");
             assert!(!error.contains("X-Other"), "{name}: {error}");
         }
-        let audit_ca = data("ca.crt", pem);
-        let found = Found { audit_token: data("token", "abc.def\n"), audit_ca, ..Found::default() };
+        let audit_ca = Some(data("ca.crt", pem));
+        let found =
+            Found { audit_token: Some(data("token", "abc.def\n")), audit_ca, ..Found::default() };
         assert_eq!(check(&of_map, &found), Ok(()));
         assert_eq!(check(&audit(json!({"stdout": true})), &Found::default()), Ok(()));
     }

@@ -112,7 +112,7 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
         }
     };
     let audit = ValidAudit::names(tenant.audit.as_ref());
-    let named = |name: Option<&str>| {
+    let wanted = |name: Option<&str>| {
         let name = name.map(str::to_owned);
         async move {
             match name {
@@ -137,7 +137,7 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
         kms_ca
     )?;
     let (audit_token, audit_ca, audit_ca_map) =
-        tokio::try_join!(named(audit.token), named(audit.ca_secret), audit_ca_map)?;
+        tokio::try_join!(wanted(audit.token), wanted(audit.ca_secret), audit_ca_map)?;
     for secret in [&authority, &tls, &control].into_iter().flatten() {
         ownership::check("Secret", &secret.metadata, tenant, Mark::Owner)?;
     }
