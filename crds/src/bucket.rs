@@ -1,5 +1,7 @@
 //! Bucket: a bucket in a tenant.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
@@ -19,7 +21,7 @@ use crate::tenant::DeletionPolicy;
     namespaced,
     status = "BucketStatus",
     derive = "PartialEq",
-    doc = "A bucket in a Tenant, with its policy and quota.",
+    doc = "A bucket in a Tenant, with its policy, quota and tags.",
     validation = Rule::new(
         "has(self.spec.bucketName) || self.metadata.name.matches('^[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]$')"
     ).message(
@@ -72,6 +74,23 @@ pub struct BucketSpec {
         regex(pattern = r"^[1-9][0-9]*(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?$")
     )]
     pub quota: Option<String>,
+
+    /// Tags of the bucket, as S3's clients read them: at most 50, keys of 1 to 128 characters, of letters, digits, spaces and
+    /// `+-=._:/@`. What another hand tags is put back to these. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend(
+        "maxProperties" = 50,
+        "additionalProperties" = {"type": "string", "maxLength": 256, "pattern": "^[\\p{L}\\p{Z}\\p{N}+=._:/@-]*$"}
+    ))]
+    #[x_kube(
+        validation = Rule::new("self.all(k, size(k) >= 1 && size(k) <= 128)").message(
+            "spec.tags: a key has 1 to 128 characters; shorten it"
+        ),
+        validation = Rule::new("!self.exists(k, k.startsWith('aws:'))").message(
+            "spec.tags: keys below `aws:` are AWS's own; choose another"
+        )
+    )]
+    pub tags: Option<BTreeMap<String, String>>,
 
     /// True: what exists already under this name and was made by another hand is taken over, and becomes what this resource
     /// says. Default: false; then it is left alone, and this resource is `Stalled` with `NotOwned`.

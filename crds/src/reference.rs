@@ -40,6 +40,38 @@ fn ca_crt() -> String {
     "ca.crt".to_owned()
 }
 
+/// Names a Secret in the resource's own namespace, and certificates in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretCertificatesRef {
+    /// The Secret's name. It lies in the same namespace as this resource.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+
+    /// The key in it whose value is certificates as PEM text. Default: `ca.crt`.
+    #[serde(default = "ca_crt")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$"))]
+    pub key: String,
+}
+
+/// Names a Secret in the resource's own namespace, and a token in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeyRef {
+    /// The Secret's name. It lies in the same namespace as this resource.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+
+    /// The key in it whose value is the token. Default: `token`.
+    #[serde(default = "token")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$"))]
+    pub key: String,
+}
+
+fn token() -> String {
+    "token".to_owned()
+}
+
 /// Names a Tenant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

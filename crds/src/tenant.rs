@@ -7,15 +7,18 @@ pub mod exposure;
 pub mod limits;
 pub mod pod;
 pub mod iam;
+pub mod audit;
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::reference::{PullSecretRef, SecretRef};
+pub use audit::{Audit, AuditWebhook};
 pub use exposure::{Exposure, NetworkPolicy, ServiceType};
 pub use iam::{AllowedNamespaces, IamSettings};
 pub use kms::{DataKeys, Kms};
@@ -126,6 +129,11 @@ pub struct TenantSpec {
     #[serde(default, rename = "signatureV2")]
     pub signature_v2: SignatureV2,
 
+    /// Whether root's keys, its own and the access keys that belong to it, may use S3. `Disabled`: they are for the admin API alone,
+    /// where root can make users that may. Default: `Enabled`.
+    #[serde(default)]
+    pub root_s3_access: RootS3Access,
+
     /// The root credentials. Default: random ones in the Secret `NAME-root` (keys `accessKey` and `secretKey`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root_credentials: Option<RootCredentials>,
@@ -137,6 +145,10 @@ pub struct TenantSpec {
     /// What holds for the users, keys and policies that resources make. Default: what each field says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iam: Option<IamSettings>,
+
+    /// Where the record of each request goes. Default: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
 
     /// Whether a `NetworkPolicy` guards the pod. Default: enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,6 +196,26 @@ pub struct TenantSpec {
 
 fn default_region() -> String {
     "us-east-1".to_owned()
+}
+
+/// Whether root's keys may use S3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RootS3Access {
+    /// They may do everything.
+    #[default]
+    Enabled,
+    /// They are for the admin API alone.
+    Disabled,
+}
+
+impl RootS3Access {
+    /// The value as the server's setting has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "on",
+            Self::Disabled => "off",
+        }
+    }
 }
 
 /// The root credentials: the identity that may do everything.

@@ -1,6 +1,6 @@
 //! Speaks with a Tenant's server, over TLS that trusts the Tenant's own root and nothing else.
 //!
-//! [`list_buckets`] is the proof behind `Ready`: a signed request that the server answered. [`ask_kms`] is the one behind
+//! [`prove`] is what `Ready` means: a signed request that the server answered. [`ask_kms`] is the proof behind
 //! `KmsReachable`: a data key that the server had made and opened.
 
 use std::io;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use coffer_crds::tenant::RootS3Access;
 use coffer_signature::{Credentials, PayloadHash, SignError, Signer};
 use http::header::{HOST, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -118,16 +119,22 @@ pub enum CallError {
     },
 }
 
-/// Asks for the list of buckets, signed by the root credentials, and is content with 200 alone.
+/// Asks for what root may see, the list of buckets or what the server says of itself, signed by the root credentials, and is content with
+/// 200 alone.
 ///
 /// # Errors
 /// [`ProbeError`] says how far it came.
-pub async fn list_buckets(
+pub async fn prove(
     target: &Target,
     root: &RootCredentials,
+    access: RootS3Access,
     now: Timestamp,
 ) -> Result<(), ProbeError> {
-    let (status, body) = signed(target, root.credentials(), "/", PATIENCE, now).await?;
+    let path = match access {
+        RootS3Access::Enabled => "/",
+        RootS3Access::Disabled => "/minio/admin/v3/info",
+    };
+    let (status, body) = signed(target, root.credentials(), path, PATIENCE, now).await?;
     let code = error_code(&String::from_utf8_lossy(&body));
     if status == StatusCode::OK { Ok(()) } else { Err(ProbeError::Answer { status, code }) }
 }
@@ -169,7 +176,40 @@ pub async fn call(
         .body(Full::new(Bytes::from(text)))
         .map_err(ProbeError::from)?;
     let (status, answer) = answered(target, request, PATIENCE, Some(identity)).await?;
-    let json: serde_json::Value = serde_json::from_slice(&answer).unwrap_or_default();
+    read(status, &answer)
+}
+
+/// Asks a server to explain a decision: the parameters of the call in `query`, and what is known of the request.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn explain(
+    target: &Target,
+    credentials: &Credentials,
+    query: &str,
+    context: Option<&serde_json::Value>,
+    now: Timestamp,
+) -> Result<serde_json::Value, CallError> {
+    const PATH: &str = "/minio/admin/v3/explain";
+    let body = context.map(ToString::to_string).unwrap_or_default();
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, host(target)?);
+    let signer = Signer { credentials, region: &target.region, service: "s3" };
+    let hash = PayloadHash::of(body.as_bytes());
+    signer
+        .sign_headers(&Method::GET, PATH, query, &mut headers, &hash, now)
+        .map_err(ProbeError::from)?;
+    let mut request = Request::get(format!("{PATH}?{query}"))
+        .body(Full::new(Bytes::from(body)))
+        .map_err(ProbeError::from)?;
+    *request.headers_mut() = headers;
+    let (status, answer) = answered(target, request, PATIENCE, None).await?;
+    read(status, &answer)
+}
+
+/// The JSON of an answer, or what its error says.
+fn read(status: StatusCode, answer: &[u8]) -> Result<serde_json::Value, CallError> {
+    let json: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
     if status.is_success() {
         return Ok(json);
     }

@@ -8,6 +8,8 @@
 //! `aws:PrincipalType` and `aws:PrincipalArn` are its, unless the context says otherwise. A question that names an unknown
 //! action, key or kind is `Invalid`, as is one with a policy that can't be read: the error says where.
 
+pub mod running;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use coffer_crds::definition;
 use coffer_operator::causes::with_causes;
+use coffer_operator::explain::running::{Question, Running};
 use coffer_operator::play::{self, check};
 use coffer_operator::run;
 use coffer_operator::settings::Settings;
@@ -104,12 +105,13 @@ struct Crds {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("asked").args(["manifests", "tenant", "endpoint"]))]
 struct Explain {
     /// Read a question from each line of standard input, as JSON, and answer each by a line.
     #[arg(long, conflicts_with = "user")]
     batch: bool,
     /// The user that asks, as a User resource names it.
-    #[arg(required_unless_present = "batch", requires_all = ["action", "resource", "manifests"])]
+    #[arg(required_unless_present = "batch", requires_all = ["action", "resource", "asked"])]
     user: Option<String>,
     /// What for, such as s3:GetObject.
     action: Option<String>,
@@ -118,6 +120,15 @@ struct Explain {
     /// Files and folders of manifests, which alone are asked.
     #[arg(short = 'f', long, value_name = "PATH")]
     manifests: Vec<PathBuf>,
+    /// A Tenant that runs, by the kubeconfig: its server is asked, with its root credentials, at the address of its Service.
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    tenant: Option<String>,
+    /// A server that runs: https://host:port. It is asked with the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+    #[arg(long, value_name = "URL", requires = "ca")]
+    endpoint: Option<String>,
+    /// The certificates by which that server is known, as PEM text.
+    #[arg(long, value_name = "FILE", requires = "endpoint")]
+    ca: Option<PathBuf>,
     /// What else is known of the request, such as aws:SourceIp=192.0.2.1.
     #[arg(long, value_name = "KEY=VALUE")]
     context: Vec<String>,
@@ -140,7 +151,7 @@ async fn main() -> ExitCode {
         Command::Play(arguments) => play(arguments).await,
         Command::Crds(arguments) => crds(&arguments),
         Command::Explain(explain) if explain.batch => explain_batch(),
-        Command::Explain(explain) => explain_manifests(&explain),
+        Command::Explain(explain) => explain_one(&explain).await,
         Command::Audit(Audit::Verify { files }) => audit_verify(&files),
     };
     match outcome {
@@ -244,8 +255,9 @@ fn explain_batch() -> Result<ExitCode, Box<dyn std::error::Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn explain_manifests(asked: &Explain) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let Explain { batch: _, user, action, resource, manifests, context } = asked;
+async fn explain_one(asked: &Explain) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let Explain { batch: _, user, action, resource, manifests, tenant, endpoint, ca, context } =
+        asked;
     let text = |argument: &'_ Option<String>| argument.clone().unwrap_or_default();
     let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for pair in context {
@@ -254,7 +266,21 @@ fn explain_manifests(asked: &Explain) -> Result<ExitCode, Box<dyn std::error::Er
             .ok_or_else(|| format!("--context `{pair}`: write it as KEY=VALUE"))?;
         known.entry(key.to_owned()).or_default().push(value.to_owned());
     }
-    match check::explain(manifests, &text(user), &text(action), &text(resource), &known) {
+    let (user, action, resource) = (text(user), text(action), text(resource));
+    let running = match (tenant, endpoint, ca) {
+        (Some(tenant), _, _) => Some(Running::by_kubeconfig(tenant).await?),
+        (None, Some(endpoint), Some(ca)) => Some(Running::at(endpoint, ca).await?),
+        (None, _, _) => None,
+    };
+    if let Some(running) = running {
+        let (user, action, resource) = (user.as_str(), action.as_str(), resource.as_str());
+        let question = Question { user, action, resource, context: &known };
+        #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
+        let answer = running.explain(&question, jiff::Timestamp::now()).await?;
+        writeln!(std::io::stdout().lock(), "{answer}")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match check::explain(manifests, &user, &action, &resource, &known) {
         Ok(answer) => {
             writeln!(std::io::stdout().lock(), "{answer}")?;
             Ok(ExitCode::SUCCESS)

@@ -3,6 +3,7 @@
 pub mod dereference;
 pub mod validate;
 pub mod kms;
+pub mod audit;
 pub mod build;
 pub mod status;
 

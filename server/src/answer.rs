@@ -63,6 +63,15 @@ impl Refusal {
         Self::new("AccessDenied", 403, "Access Denied.")
     }
 
+    /// `403`: root's keys aren't good for S3.
+    pub fn root_shut_out() -> Self {
+        Self::new(
+            "AccessDenied",
+            403,
+            "Access Denied: on this server root's keys are for the admin API alone; sign by the key of a user.",
+        )
+    }
+
     /// `501`: known to AWS, not to this server.
     pub fn not_implemented(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new("NotImplemented", 501, message)

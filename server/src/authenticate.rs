@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::accept::client_certificate::ClientCertificate;
 use crate::answer::Refusal;
-use crate::authorize::{self, Identity};
+use crate::authorize::{self, Identity, RootS3};
 use crate::iam::{Iam, Snapshot};
 
 /// A request whose signature was checked. Its body isn't read yet: `payload` says how it has to be checked while it streams.
@@ -64,6 +64,7 @@ pub struct Authenticator {
     iam: Option<Arc<Iam>>,
     region: String,
     v2: SignatureV2,
+    root_s3: RootS3,
     keys: SigningKeyCache,
     /// The URI in the control identity's certificate; `None` where there is no such identity.
     control: Option<String>,
@@ -76,9 +77,10 @@ impl Authenticator {
         iam: Option<Arc<Iam>>,
         region: String,
         v2: SignatureV2,
+        root_s3: RootS3,
         control: Option<String>,
     ) -> Self {
-        Self { root, iam, region, v2, keys: SigningKeyCache::default(), control }
+        Self { root, iam, region, v2, root_s3, keys: SigningKeyCache::default(), control }
     }
 
     /// The region that signatures have to name.
@@ -93,6 +95,10 @@ impl Authenticator {
 
     fn snapshot(&self) -> Arc<Snapshot> {
         self.iam.as_ref().map(|iam| iam.snapshot()).unwrap_or_default()
+    }
+
+    fn caller(&self, identity: Identity, snapshot: Arc<Snapshot>) -> authorize::Caller {
+        authorize::Caller::new(identity, snapshot, self.root_s3)
     }
 
     /// Who has this access key, with its secret, if it may be used now.
@@ -132,7 +138,7 @@ impl Authenticator {
         let signed = match coffer_signature::claim(&request)? {
             Claim::Anonymous => {
                 return Ok(Caller::Known(Box::new(Authenticated {
-                    caller: authorize::Caller::new(Identity::Anonymous, self.snapshot()),
+                    caller: self.caller(Identity::Anonymous, self.snapshot()),
                     signed_at: None,
                     scheme: Scheme::Anonymous,
                     payload: coffer_signature::anonymous_payload(&request)?,
@@ -150,7 +156,7 @@ impl Authenticator {
             coffer_signature::verify(&signed, &request, secret, &expected, now, &self.keys)?;
         Ok(Caller::Known(Box::new(Authenticated {
             // Without a secret nothing was verified.
-            caller: authorize::Caller::new(identity.unwrap_or(Identity::Anonymous), snapshot),
+            caller: self.caller(identity.unwrap_or(Identity::Anonymous), snapshot),
             signed_at: verified.signed_at(),
             scheme: verified.scheme(),
             payload: verified.payload().clone(),
@@ -200,7 +206,7 @@ impl Authenticator {
             return Err(Refusal::access_denied());
         }
         let authenticated = Authenticated {
-            caller: authorize::Caller::new(identity, snapshot),
+            caller: self.caller(identity, snapshot),
             signed_at: verified.signed_at(),
             scheme: verified.scheme(),
             payload: verified.payload().clone(),
@@ -235,7 +241,7 @@ impl Authenticator {
             return Err(Refusal::access_denied());
         }
         Ok(Authenticated {
-            caller: authorize::Caller::new(Identity::Control, self.snapshot()),
+            caller: self.caller(Identity::Control, self.snapshot()),
             signed_at: None,
             scheme: Scheme::Anonymous,
             payload: Payload::Unsigned,
@@ -254,7 +260,7 @@ impl Authenticator {
     ) -> Result<(Authenticated, LengthRange), Refusal> {
         let payload = Payload::Unsigned;
         let Some(signed) = post_form::claim(fields)? else {
-            let caller = authorize::Caller::new(Identity::Anonymous, self.snapshot());
+            let caller = self.caller(Identity::Anonymous, self.snapshot());
             let scheme = Scheme::Anonymous;
             let anonymous = Authenticated { caller, signed_at: None, scheme, payload };
             return Ok((anonymous, 0..=u64::MAX));
@@ -266,7 +272,7 @@ impl Authenticator {
         let expected = Expected { region: &self.region, service: "s3", host_bucket: None };
         let verified = signed.verify(secret.as_ref(), &expected, &self.keys)?;
         let lengths = verified.check(fields, bucket, now)?;
-        let caller = authorize::Caller::new(identity.unwrap_or(Identity::Anonymous), snapshot);
+        let caller = self.caller(identity.unwrap_or(Identity::Anonymous), snapshot);
         let scheme = verified.scheme();
         Ok((Authenticated { caller, signed_at: None, scheme, payload }, lengths))
     }
@@ -296,7 +302,7 @@ impl Authenticator {
         let (identity, _) =
             subject.and_then(|key| holder(&key)).ok_or_else(Refusal::access_denied)?;
         Ok(Box::new(Authenticated {
-            caller: authorize::Caller::new(identity, snapshot),
+            caller: self.caller(identity, snapshot),
             signed_at: None,
             scheme: Scheme::Anonymous,
             payload: Payload::Unsigned,

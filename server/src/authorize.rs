@@ -21,7 +21,7 @@ use crate::iam::entity::BucketPolicy;
 use crate::iam::name::Name;
 use crate::operation::Operation;
 use crate::route::Target;
-pub use caller::{Caller, Identity};
+pub use caller::{Caller, Identity, RootS3};
 use context::Facts;
 use table::On;
 
@@ -85,6 +85,13 @@ impl Decision {
     const OWNER: Self = Self { outcome: Outcome::Allow, by: None, lacking: None };
     /// Nothing is allowed, whatever policies say.
     const NOBODY: Self = Self { outcome: Outcome::DefaultDeny, by: None, lacking: None };
+    /// Denied by no statement: root's keys aren't good for S3 here.
+    pub const SHUT_OUT: Self = Self { outcome: Outcome::Deny, by: None, lacking: None };
+
+    /// What the client is told of a denial.
+    fn refusal(&self) -> Refusal {
+        if *self == Self::SHUT_OUT { Refusal::root_shut_out() } else { Refusal::access_denied() }
+    }
 }
 
 impl Authorized {
@@ -161,6 +168,10 @@ pub fn authorize(
             (On::Service, _, _) => Resource::Service,
             (On::Bucket, Some(bucket), _) => Resource::Bucket(bucket),
             (On::Object, Some(bucket), Some(key)) => Resource::Object(bucket, key),
+            // Whatever the keys are.
+            (On::Keys, Some(bucket), _) if question.caller.is_shut_out_of(need.action) => {
+                Resource::Bucket(bucket)
+            }
             // Each key is asked for by the handler. Strangers are allowed something by the bucket's policy alone.
             (On::Keys, Some(bucket), _)
                 if !matches!(question.caller.identity(), Identity::Anonymous)
@@ -175,10 +186,10 @@ pub fn authorize(
         };
         let action = if names_version { table::of_version(need.action) } else { need.action };
         let decision = question.decide(action, resource);
-        let is_allowed = decision.outcome == Outcome::Allow;
+        let refusal = (decision.outcome != Outcome::Allow).then(|| decision.refusal());
         *told = Some(decision);
-        if !is_allowed {
-            return Err(Refusal::access_denied());
+        if let Some(refusal) = refusal {
+            return Err(refusal);
         }
     }
     Ok(Authorized {
@@ -195,15 +206,12 @@ fn names_version(query: &str) -> bool {
 
 impl Question {
     fn ask(&self, action: Action, resource: Resource<'_>) -> Result<(), Refusal> {
-        if self.decide(action, resource).outcome == Outcome::Allow {
-            Ok(())
-        } else {
-            Err(Refusal::access_denied())
-        }
+        let decision = self.decide(action, resource);
+        if decision.outcome == Outcome::Allow { Ok(()) } else { Err(decision.refusal()) }
     }
 
     fn decide(&self, action: Action, resource: Resource<'_>) -> Decision {
-        let Some(context) = &self.context else { return Decision::OWNER };
+        let Some(context) = &self.context else { return of_owner(&self.caller, action) };
         let name = match resource {
             Resource::Service => "*".to_owned(),
             Resource::Bucket(bucket) => bucket.as_str().to_owned(),
@@ -242,7 +250,8 @@ pub fn decide(
 
 /// The one decision, for every API: whose policies have a say is told here. `bucket` is the policy of the resource's bucket.
 ///
-/// Root is not held by it: whoever locks everyone out of a bucket needs somebody to let them in again.
+/// Root is not held by it: whoever locks everyone out of a bucket needs somebody to let them in again. But its keys may be shut out of
+/// S3 as a whole, and then it lets itself in by making a user.
 pub fn decide_in(
     caller: &Caller,
     action: Action,
@@ -250,8 +259,8 @@ pub fn decide_in(
     context: &Context<'_>,
     bucket: Option<&BucketPolicy>,
 ) -> Decision {
-    if caller.is_owner() {
-        return Decision::OWNER;
+    if caller.is_owner() || caller.is_shut_out_of(action) {
+        return of_owner(caller, action);
     }
     if matches!(caller.identity(), Identity::Control) {
         return Decision::NOBODY;
@@ -310,6 +319,11 @@ pub fn decide_in(
         }
     }
     told(decision)
+}
+
+/// The decision where no policy is asked.
+fn of_owner(caller: &Caller, action: Action) -> Decision {
+    if caller.is_shut_out_of(action) { Decision::SHUT_OUT } else { Decision::OWNER }
 }
 
 fn named<'a>(snapshot: &'a Snapshot, name: &'a Name) -> Option<Named<'a>> {

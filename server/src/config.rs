@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 
 use crate::authenticate::SignatureV2;
+use crate::authorize::RootS3;
 pub use audit::{AuditSettings, Destination};
 pub use kms::{DataKeys, Kms, Provider, VaultLogin};
 pub use limits::Limits;
@@ -59,6 +60,10 @@ pub struct Config {
     /// Whether the deprecated Signature V2 is accepted beside V4.
     #[arg(long, env = "COFFER_SIGNATURE_V2", value_enum, default_value_t = SignatureV2::On)]
     pub signature_v2: SignatureV2,
+
+    /// Whether root's keys, its own and the access keys that belong to it, are good for S3 or for the admin API alone.
+    #[arg(long, env = "COFFER_ROOT_S3", value_enum, default_value_t = RootS3::On)]
+    pub root_s3: RootS3,
 
     /// Names under which `<bucket>.<name>` reaches a bucket (virtual-host style).
     #[arg(long, env = "COFFER_DOMAINS", value_delimiter = ',')]

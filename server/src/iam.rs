@@ -14,10 +14,12 @@ pub mod owned;
 pub mod seal;
 mod row;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use coffer_store::{IamRows, Store, StoreError};
+use coffer_store::{Bucket, BucketName, IamRows, Store, StoreError};
+use jiff::Timestamp;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -118,6 +120,43 @@ impl Iam {
                     // It may have taken place: what the store has is what holds.
                     self.reload().await?;
                     return Err(IamError::from(error).into());
+                }
+            }
+        }
+    }
+
+    /// Makes a bucket and, with what `edit` says of it, a change: both or nothing, so that no bucket is there whose maker isn't known.
+    ///
+    /// # Errors
+    /// `BucketExists`; else as [`Iam::change`].
+    pub async fn create_bucket(
+        &self,
+        name: &BucketName,
+        region: &str,
+        tags: &BTreeMap<String, String>,
+        now: Timestamp,
+        edit: impl Fn(&mut Draft, &Bucket) -> Result<(), Refused>,
+    ) -> Result<Bucket, IamError> {
+        let _one_at_a_time = self.changing.lock().await;
+        loop {
+            let planned = self.store.plan_bucket(name, region, tags.clone(), now).await?;
+            let bucket = planned.bucket().clone();
+            let before = self.snapshot();
+            let mut draft = Draft::of(&before);
+            edit(&mut draft, &bucket)?;
+            let keys = self.keys.load_full();
+            let (mut after, changes) = draft.finish(&keys)?;
+            match self.store.make_bucket(planned, before.revision(), changes).await {
+                Ok(Some(revision)) => {
+                    after.set_revision(revision);
+                    self.current.store(Arc::new(after));
+                    return Ok(bucket);
+                }
+                // Another server of this tenant was faster, or another bucket was.
+                Ok(None) => self.reload().await?,
+                Err(error) => {
+                    self.reload().await?;
+                    return Err(error.into());
                 }
             }
         }

@@ -142,8 +142,14 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     );
     let rotating = tokio::spawn(async move { rotation.work().await });
     let control = config.control_ca.as_ref().and(config.control_name.clone());
-    let authenticator =
-        Authenticator::new(root, iam, config.region.clone(), config.signature_v2, control);
+    let authenticator = Authenticator::new(
+        root,
+        iam,
+        config.region.clone(),
+        config.signature_v2,
+        config.root_s3,
+        control,
+    );
     let service = Arc::new(Service::new(
         authenticator,
         admin,

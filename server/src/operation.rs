@@ -57,8 +57,9 @@ const fn unset(unset: Unset) -> Support {
     Support::Unset(unset)
 }
 
-const TAGGING: Support =
-    Later("Tags can't be stored by this version of Coffer; send the request without them.");
+const TAGGING: Support = Later(
+    "Tags of objects can't be stored by this version of Coffer; send the request without them.",
+);
 const LOCK: Support =
     Later("Object lock isn't part of this version of Coffer; objects can't be retained or held.");
 const VERSIONING: Support =
@@ -99,9 +100,9 @@ operations! {
 
     GetBucketVersioning => unset(Unset::Empty("VersioningConfiguration")),
     PutBucketVersioning => VERSIONING,
-    GetBucketTagging => unset(Unset::Missing("NoSuchTagSet", "The TagSet does not exist.")),
-    PutBucketTagging => TAGGING,
-    DeleteBucketTagging => TAGGING,
+    GetBucketTagging => Built,
+    PutBucketTagging => Built,
+    DeleteBucketTagging => Built,
     GetObjectTagging => unset(Unset::Document("<Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><TagSet/></Tagging>")),
     PutObjectTagging => TAGGING,
     DeleteObjectTagging => TAGGING,

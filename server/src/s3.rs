@@ -6,6 +6,7 @@
 pub mod attributes;
 mod bucket;
 pub mod bucket_policy;
+pub mod bucket_tags;
 pub mod checksum;
 pub mod conditions;
 mod copy;
@@ -225,6 +226,9 @@ operations! {
     get_bucket_encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput = encryption::default::get;
     put_bucket_encryption(PutBucketEncryptionInput) -> PutBucketEncryptionOutput = encryption::default::put;
     delete_bucket_encryption(DeleteBucketEncryptionInput) -> DeleteBucketEncryptionOutput = encryption::default::delete;
+    get_bucket_tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput = bucket_tags::get;
+    put_bucket_tagging(PutBucketTaggingInput) -> PutBucketTaggingOutput = bucket_tags::put;
+    delete_bucket_tagging(DeleteBucketTaggingInput) -> DeleteBucketTaggingOutput = bucket_tags::delete;
     put_bucket_acl(PutBucketAclInput) -> PutBucketAclOutput = bucket::put_acl;
     put_object_acl(PutObjectAclInput) -> PutObjectAclOutput = bucket::put_object_acl;
     list_objects(ListObjectsInput) -> ListObjectsOutput = list::v1;

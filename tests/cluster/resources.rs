@@ -358,7 +358,22 @@ async fn g2_another_namespace_is_let_in_only_by_the_tenant() {
     };
     assert_eq!(anna.send("GET", "/minio/admin/v3/list-users", "", &[], "").await.status, 403);
     assert_eq!(anna.send("PUT", "/mine", "", &[], "").await.status, 403);
+    assert_eq!(anna.send("GET", "/", "", &[], "").await.code(), "AccessDenied");
+    // What it made before it is shut out stays, and goes with its resource.
+    cluster::apply(&cluster::tenant(
+        "owner",
+        "photos",
+        "iam: {resyncInterval: 3s, policyBoundary: readonly}",
+    ));
+    eventually("anna is shut out", Duration::from_secs(30), async || {
+        let conditions = get("user.coffer.dev", "guest-a", "anna")["status"]["conditions"].clone();
+        let stalled = conditions.as_array()?.iter().find(|it| it["type"] == "Stalled")?.clone();
+        (stalled["status"] == "True" && stalled["reason"] == "NotAllowed").then_some(())
+    })
+    .await;
+    assert_eq!(anna.send("GET", "/", "", &[], "").await.code(), "AccessDenied");
     for (namespace, name) in [("guest-a", "anna"), ("guest-b", "bert")] {
         kubectl(&["delete", "user.coffer.dev", name, "-n", namespace, "--timeout=60s"]);
     }
+    assert_eq!(anna.send("GET", "/", "", &[], "").await.code(), "InvalidAccessKeyId");
 }

@@ -423,6 +423,19 @@ def case_unset_configurations_read_as_on_aws(bucket):
         refused(code, 404, call, Bucket=bucket)
 
 
+def case_tags_of_a_bucket_round_trip(bucket):
+    tags = [{"Key": "team", "Value": "media"}, {"Key": "a/b c:d", "Value": ""}]
+    put = s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
+    assert put["ResponseMetadata"]["HTTPStatusCode"] == 204
+    got = s3.get_bucket_tagging(Bucket=bucket)["TagSet"]
+    assert sorted(got, key=lambda tag: tag["Key"]) == sorted(tags, key=lambda tag: tag["Key"]), got
+    twice = {"TagSet": [tags[0], tags[0]]}
+    refused("InvalidTag", 400, s3.put_bucket_tagging, Bucket=bucket, Tagging=twice)
+    assert len(s3.get_bucket_tagging(Bucket=bucket)["TagSet"]) == 2
+    assert s3.delete_bucket_tagging(Bucket=bucket)["ResponseMetadata"]["HTTPStatusCode"] == 204
+    refused("NoSuchTagSet", 404, s3.get_bucket_tagging, Bucket=bucket)
+
+
 def case_what_is_not_built_is_refused_and_changes_nothing(bucket):
     put = {"Bucket": bucket, "Key": "a", "Body": b"x"}
     for more in (

@@ -105,7 +105,7 @@ fn examples_name_what_is_there() {
 fn manifests_in_the_readme_are_valid() {
     let folder = TempDir::new().expect("a folder");
     let mut seen = 0;
-    let all = ["README.md", "docs/encryption.md"].map(blocks);
+    let all = ["README.md", "docs/encryption.md", "docs/audit.md"].map(blocks);
     for block in all.iter().flatten().filter(|block| block.language == "yaml") {
         if !block.text.contains("kind: Tenant") {
             continue;
@@ -116,7 +116,7 @@ fn manifests_in_the_readme_are_valid() {
         assert!(output.status.success(), "{}\n{output:?}", block.text);
         seen += 1;
     }
-    assert!(seen > 1, "no Tenant in the README, or in docs/encryption.md");
+    assert!(seen > 2, "no Tenant in the README, docs/encryption.md or docs/audit.md");
 }
 
 #[test]

@@ -10,3 +10,5 @@ mod check;
 mod resources;
 mod documents;
 mod kms;
+mod audit;
+mod root;

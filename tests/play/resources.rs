@@ -229,3 +229,152 @@ fn explain_answers_from_manifests_alone() {
         assert!(said.contains(expected), "`{expected}` isn't in {said}");
     }
 }
+
+#[tokio::test]
+async fn explain_answers_of_a_running_server_as_from_manifests() {
+    let stage = stage();
+    let environment = stage.environment("env").await;
+    ready(&stage).await;
+    let explain = |question: &[&str], from: &[&str], environment: &[(&str, &str)]| {
+        let mut command = Command::new(program("coffer-operator"));
+        command.arg("explain").args(question).args(from).env_clear();
+        command.envs(environment.iter().copied());
+        let output = command.output().expect("a command");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).trim().to_owned())
+    };
+    let manifests = stage.path("manifests").display().to_string();
+    let endpoint = environment["AWS_ENDPOINT_URL"].as_str();
+    let running = ["--endpoint", endpoint, "--ca", environment["AWS_CA_BUNDLE"].as_str()];
+    let key = environment["AWS_ACCESS_KEY_ID"].as_str();
+    let root = [
+        ("AWS_ACCESS_KEY_ID", key),
+        ("AWS_SECRET_ACCESS_KEY", environment["AWS_SECRET_ACCESS_KEY"].as_str()),
+    ];
+    let mut decided = Vec::new();
+    for question in [
+        ["alice", "s3:PutObject", "arn:aws:s3:::album/alice/a b+c%.jpg"],
+        ["alice", "s3:PutObject", "arn:aws:s3:::album/guest/a"],
+        ["guest", "s3:GetObject", "arn:aws:s3:::album/alice/a"],
+        ["guest", "s3:PutObject", "arn:aws:s3:::album/guest/a"],
+        ["guest", "s3:GetObject", "arn:aws:s3:::album/covers/a"],
+        ["guest", "admin:ListUsers", "*"],
+    ] {
+        for context in [
+            &[][..],
+            &["--context", "aws:SourceIp=192.0.2.1", "--context", "aws:SecureTransport=false"],
+        ] {
+            let from = [&["-f", manifests.as_str()][..], context].concat();
+            let (code, expected) = explain(&question, &from, &[]);
+            assert_eq!(code, Some(0), "{question:?}: {expected}");
+            let expected = expected.replace("in Tenant photos/photos,", &format!("at {endpoint},"));
+            let asked = explain(&question, &[&running[..], context].concat(), &root);
+            assert_eq!(asked, (Some(0), expected.clone()), "{question:?} {context:?}");
+            decided.push(expected.split(':').next().unwrap_or_default().to_owned());
+        }
+    }
+    assert!(decided.contains(&"Allow".to_owned()) && decided.contains(&"Deny".to_owned()));
+
+    let question = ["alice", "s3:GetObject", "arn:aws:s3:::album/a"];
+    let wrong = [("AWS_ACCESS_KEY_ID", key), ("AWS_SECRET_ACCESS_KEY", "not-the-secret-of-it")];
+    let guest =
+        ["accessKey", "secretKey"].map(|key| secret(&stage, "guest-keys", key).expect("a key"));
+    let guest =
+        [("AWS_ACCESS_KEY_ID", guest[0].as_str()), ("AWS_SECRET_ACCESS_KEY", guest[1].as_str())];
+    let nobody = ["nobody", "s3:GetObject", "*"];
+    let nothing = ["alice", "s3:Nothing", "*"];
+    let nowhere = ["alice", "s3:GetObject", "nowhere"];
+    for (claim, question, environment, expected) in [
+        ("nobody's user", &nobody, &root[..], "user does not exist (XMinioAdminNoSuchUser)"),
+        ("no action", &nothing, &root[..], "there is no action `s3:Nothing`"),
+        ("no resource", &nowhere, &root[..], "`nowhere` is neither `*` nor an ARN"),
+        (
+            "no credentials",
+            &question,
+            &[][..],
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY aren't set",
+        ),
+        ("another secret", &question, &wrong[..], "(SignatureDoesNotMatch)"),
+        ("who may not ask", &question, &guest[..], "(AccessDenied)"),
+    ] {
+        let (code, said) = explain(question, &running, environment);
+        assert_eq!(code, Some(1), "{claim}: {said}");
+        assert!(said.contains(expected) && !said.contains("not-the-secret"), "{claim}: {said}");
+    }
+    // Trusted by these certificates alone.
+    let other = stage.path("other");
+    coffer_tests::identity::write(&other);
+    let other = other.join("ca.crt").display().to_string();
+    let (code, said) = explain(&question, &["--endpoint", endpoint, "--ca", &other], &root);
+    assert!(code == Some(1) && said.contains("the TLS handshake failed"), "{said}");
+}
+
+/// A namespace is shut out: what it made stays until its manifests go, and then goes with them, and nothing else does.
+#[tokio::test]
+async fn what_a_namespace_made_before_it_was_shut_out_goes_with_its_manifests() {
+    let lets_in = "  iam: {resyncInterval: 1s}\n  allowedNamespaces: {selector: {matchLabels: {kubernetes.io/metadata.name: guests}}}\n";
+    let of = |namespace: &str, kind: &str, name: &str, spec: &str| {
+        format!(
+            "---\napiVersion: coffer.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n  \
+             tenantRef: {{name: photos, namespace: default}}\n{spec}"
+        )
+    };
+    let statements = "  statements: [{effect: Allow, actions: ['s3:*'], resources: ['*']}]\n";
+    let all = |namespace: &str, name: &str| {
+        [
+            of(namespace, "Policy", name, statements),
+            of(namespace, "User", name, &format!("  policies: [{name}]\n")),
+            of(namespace, "Bucket", name, "  deletionPolicy: Delete\n"),
+        ]
+        .concat()
+    };
+    let (guests, own) = (all("guests", "guest-things"), all("default", "own-things"));
+    let stage = Stage::played(&[
+        ("photos.yaml", &crate::stage::tenant("photos", lets_in)),
+        ("guests.yaml", &guests),
+        ("own.yaml", &own),
+    ]);
+    let root = stage.client("env").await;
+    for kind in ["Policy", "User", "Bucket"] {
+        for name in ["guests/guest-things", "default/own-things"] {
+            let ready = format!("{kind}/{name}: ready");
+            stage.until(&ready, || stage.out().contains(&ready)).await;
+        }
+    }
+    let client_of = |namespace: &str, name: &str| {
+        let folder = stage.path(&format!("data/{namespace}/secrets/{name}-keys"));
+        let value = |key: &str| fs::read_to_string(folder.join(key)).expect("a key");
+        let mut client = root.clone();
+        client.credentials.access_key_id = value("accessKey").parse().expect("a key");
+        client.credentials.secret_key = SecretKey::new(value("secretKey"));
+        client
+    };
+    let (guest, owner) = (client_of("guests", "guest-things"), client_of("default", "own-things"));
+    let put = async |client: &Client, path: &str| client.send("PUT", path, "", &[], "x").await;
+    assert_eq!(put(&guest, "/guest-things/a").await.status, 200);
+
+    stage.write("photos.yaml", &crate::stage::tenant("photos", "  iam: {resyncInterval: 1s}\n"));
+    let refused = "no Tenant `default/photos` lets in the namespace `guests`";
+    for kind in ["Policy", "User", "Bucket"] {
+        let told = format!("{kind}/guests/guest-things: spec.tenantRef: {refused}");
+        stage.until(&told, || stage.err().contains(&told)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(put(&guest, "/guest-things/b").await.status, 200, "what it made stays");
+    // An edit counts no more.
+    stage.write("guests.yaml", &guests.replace("guest-things, namespace: guests}\nspec:\n  tenantRef: {name: photos, namespace: default}\n  policies", "guest-things, namespace: guests}\nspec:\n  enabled: false\n  tenantRef: {name: photos, namespace: default}\n  policies"));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(put(&guest, "/guest-things/b").await.status, 200, "it isn't disabled");
+
+    fs::remove_file(stage.path("manifests/guests.yaml")).expect("a file");
+    for kind in ["Policy", "User", "Bucket"] {
+        let removed = format!("{kind}/guests/guest-things: removed");
+        stage.until(&removed, || stage.out().contains(&removed)).await;
+    }
+    assert_eq!(put(&guest, "/guest-things/a").await.code(), "InvalidAccessKeyId");
+    assert_eq!(root.send("HEAD", "/guest-things", "", &[], "").await.status, 404);
+    let policies = root.send("GET", "/minio/admin/v3/list-canned-policies", "", &[], "").await;
+    assert!(!policies.text().contains("guest-things"), "{}", policies.text());
+    assert!(policies.text().contains("own-things"), "{}", policies.text());
+    assert_eq!(put(&owner, "/own-things/a").await.status, 200);
+}

@@ -384,3 +384,77 @@ async fn a_bucket_is_deleted_with_all_that_it_holds_only_by_its_owner() {
     // Released without a word of its data, it stays.
     assert_eq!(root.send("HEAD", "/photos", "", &[], "").await.status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_of_a_bucket_are_as_its_resource_says() {
+    let (server, authority) = server().await;
+    let client = control(&server, &authority);
+    let root = server.client();
+    let bucket =
+        |tags: Value| json!({"owner": owner("Bucket", "photos"), "name": "photos", "tags": tags});
+    let tags = async || {
+        let answer = root.send("GET", "/photos", "tagging", &[], "").await;
+        (answer.status.as_u16(), answer.text())
+    };
+    let media = json!({"team": "media", "cost-centre": "4711"});
+    put(&client, "bucket", bucket(json!({"aws:team": "media"})), "InvalidTag").await;
+    assert_eq!(root.send("HEAD", "/photos", "", &[], "").await.status, 404, "nothing was made");
+    put(&client, "bucket", bucket(media.clone()), "").await;
+    let (status, text) = tags().await;
+    assert_eq!(status, 200, "{text}");
+    let cost = "<Tag><Key>cost-centre</Key><Value>4711</Value></Tag>";
+    let team = "<Tag><Key>team</Key><Value>media</Value></Tag>";
+    assert!(text.contains(&format!("{cost}{team}")), "{text}");
+    // Another hand's are put back.
+    let other =
+        "<Tagging><TagSet><Tag><Key>team</Key><Value>video</Value></Tag></TagSet></Tagging>";
+    assert_eq!(root.send("PUT", "/photos", "tagging", &[], other).await.status, 204);
+    assert!(!tags().await.1.contains(team));
+    put(&client, "bucket", bucket(media.clone()), "").await;
+    assert!(tags().await.1.contains(&format!("{cost}{team}")));
+    put(&client, "bucket", bucket(json!({})), "").await;
+    assert_eq!(tags().await.0, 404);
+    // Of a bucket that isn't its own they stay.
+    assert_eq!(root.send("PUT", "/theirs", "", &[], "").await.status, 200);
+    assert_eq!(root.send("PUT", "/theirs", "tagging", &[], other).await.status, 204);
+    let mut theirs = bucket(media);
+    theirs["name"] = json!("theirs");
+    put(&client, "bucket", theirs, "CofferNotOwned").await;
+    let kept = root.send("GET", "/theirs", "tagging", &[], "").await;
+    assert!(kept.text().contains("<Value>video</Value>"), "{}", kept.text());
+}
+
+/// A process that is killed while it makes buckets for resources: those that are there are theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_whose_making_was_cut_off_is_its_resources_own() {
+    let (mut server, authority) = server().await;
+    let bucket = |round: u64, number: usize| {
+        let name = format!("bucket-{round}-{number}");
+        json!({"owner": owner("Bucket", &name), "name": name, "quota": 1_000_000})
+    };
+    let mut left = 0;
+    for round in 0..8 {
+        let client = control(&server, &authority);
+        let asked: Vec<_> = (0..16)
+            .map(|number| {
+                let (client, body) = (client.reconnecting(), bucket(round, number).to_string());
+                tokio::spawn(async move {
+                    let path = "/minio/admin/v3/coffer/bucket";
+                    // Cut off, or not.
+                    client.send_as_is("PUT", path, "", HeaderMap::new(), body).await.is_ok()
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(20 + 15 * round)).await;
+        server.kill();
+        for one in asked {
+            left += usize::from(!one.await.unwrap());
+        }
+        server.launch().await;
+        let client = control(&server, &authority);
+        for number in 0..16 {
+            put(&client, "bucket", bucket(round, number), "").await;
+        }
+    }
+    assert!(left > 0, "no call was cut off");
+}

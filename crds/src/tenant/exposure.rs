@@ -49,8 +49,8 @@ impl ServiceType {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkPolicy {
-    /// True: only the S3 port is reached from outside the pod, and the pod reaches nothing but the cluster's DNS, and the port
-    /// of its KMS (at the KMS's address alone, where that is an IP address). Default: true.
+    /// True: only the S3 port is reached from outside the pod, and the pod reaches nothing but the cluster's DNS, and the ports
+    /// of its KMS and of its audit webhook (at their addresses alone, where those are IP addresses). Default: true.
     #[serde(default = "enabled")]
     pub enabled: bool,
 }

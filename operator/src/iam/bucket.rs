@@ -57,8 +57,8 @@ impl Managed for Bucket {
             })?,
         };
         let document = policy.as_ref().map(Policy::document);
-        let body =
-            json!({"adopt": self.spec.adopt, "name": name, "policy": document, "quota": quota});
+        let tags = self.spec.tags.clone().unwrap_or_default();
+        let body = json!({"adopt": self.spec.adopt, "name": name, "policy": document, "quota": quota, "tags": tags});
         let (answer, _) = job.put("bucket", body).await?;
         let number = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or_default();
         let status = json!({
@@ -67,7 +67,7 @@ impl Managed for Bucket {
             "objects": number("objects"),
             "usage": quantity(number("bytes")),
         });
-        let message = "the server has it with this policy and quota";
+        let message = "the server has it with this policy, quota and tags";
         Ok(Done::in_force(message, status, job.tenant.resync))
     }
 }
@@ -95,7 +95,8 @@ const DECIMAL: [(&str, u64); 5] = [
     ("P", 1_000_000_000_000_000),
 ];
 
-fn bytes(text: &str) -> Option<u64> {
+/// The bytes of a whole Kubernetes quantity, below 2^63.
+pub(crate) fn bytes(text: &str) -> Option<u64> {
     let mut units = BINARY.iter().chain(&DECIMAL);
     let (number, factor) = units
         .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))

@@ -26,6 +26,7 @@ use crate::control::{self, Target};
 use crate::iam::Tenants;
 use crate::kms_probe::{Prober, Seen, Subject};
 use crate::settings::Settings;
+use crate::tenant::audit::ValidAudit;
 use crate::tenant::build::{Objects, build};
 use crate::tenant::dereference::{Found, Material, MaterialError, SecretData, material};
 use crate::tenant::kms::{Login, Provider};
@@ -242,19 +243,23 @@ impl Tender {
             Some(secret) => brought(secret.name)?,
             None => None,
         };
-        let kms_ca = match provider.and_then(Provider::ca) {
-            Some((_, reference)) => {
-                let name = reference.name.clone();
-                let path = self.folders.config_map(&name);
-                let key = Key { namespace: tenant.namespace.clone(), name };
-                match wished.config_maps.get(&key) {
-                    Some(data) => Some(data.clone()),
-                    None => {
-                        pod::read_volume(&path).map_err(|cause| TendError::Write { path, cause })?
-                    }
-                }
+        let config_map = |name: &str| {
+            let path = self.folders.config_map(name);
+            let key = Key { namespace: tenant.namespace.clone(), name: name.to_owned() };
+            match wished.config_maps.get(&key) {
+                Some(data) => Ok(Some(data.clone())),
+                None => pod::read_volume(&path).map_err(|cause| TendError::Write { path, cause }),
             }
+        };
+        let kms_ca = match provider.and_then(Provider::ca) {
+            Some((_, reference)) => config_map(&reference.name)?,
             None => None,
+        };
+        let audit = ValidAudit::names(tenant.audit.as_ref());
+        let audit_ca = match (audit.ca_secret, audit.ca_config_map) {
+            (Some(name), _) => brought(name)?,
+            (None, Some(name)) => config_map(name)?,
+            (None, None) => None,
         };
         let found = Found {
             authority: read(&names.authority())?,
@@ -264,6 +269,8 @@ impl Tender {
             control: read(&names.control_authority())?,
             kms,
             kms_ca,
+            audit_token: audit.token.map(&brought).transpose()?.flatten(),
+            audit_ca,
         };
         #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
         let now = Timestamp::now();
@@ -302,15 +309,18 @@ impl Tender {
             write(self.folders.secret(name), data, Mode::Private)?;
         }
         let provider = tenant.kms.as_ref().map(|kms| &kms.provider);
-        if let Some(secret) = provider.and_then(Provider::secret)
-            && let Some(data) = wished.secrets.get(&at(secret.name))
-        {
-            write(self.folders.secret(secret.name), data, Mode::Private)?;
+        let audit = ValidAudit::names(tenant.audit.as_ref());
+        let kms = provider.and_then(Provider::secret).map(|secret| secret.name);
+        for name in [kms, audit.token, audit.ca_secret].into_iter().flatten() {
+            if let Some(data) = wished.secrets.get(&at(name)) {
+                write(self.folders.secret(name), data, Mode::Private)?;
+            }
         }
-        if let Some((_, reference)) = provider.and_then(Provider::ca)
-            && let Some(data) = wished.config_maps.get(&at(&reference.name))
-        {
-            write(self.folders.config_map(&reference.name), data, Mode::Public)?;
+        let kms_ca = provider.and_then(Provider::ca).map(|(_, reference)| reference.name.as_str());
+        for name in [kms_ca, audit.ca_config_map].into_iter().flatten() {
+            if let Some(data) = wished.config_maps.get(&at(name)) {
+                write(self.folders.config_map(name), data, Mode::Public)?;
+            }
         }
         for config_map in [&objects.ca, &objects.control] {
             let texts = config_map.data.iter().flatten();
@@ -359,7 +369,8 @@ impl Tender {
         let (_, target) = target(tenant, material, wished);
         #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
         let now = Timestamp::now();
-        if let Err(cause) = control::list_buckets(&target, &material.root, now).await {
+        let access = tenant.root_s3_access;
+        if let Err(cause) = control::prove(&target, &material.root, access, now).await {
             if self.started.is_some_and(|started| started.elapsed() > SLOW) {
                 self.problem(&format!("not ready yet: {}", with_causes(&cause)));
             }

@@ -57,7 +57,12 @@ impl Failure {
             Self::Material(MaterialError::Kms(cause)) if cause.is_missing() => {
                 (State::Stalled, Reason::ReferenceNotFound)
             }
-            Self::Material(MaterialError::Kms(_)) => (State::Stalled, Reason::ReferenceInvalid),
+            Self::Material(MaterialError::Audit(cause)) if cause.is_missing() => {
+                (State::Stalled, Reason::ReferenceNotFound)
+            }
+            Self::Material(MaterialError::Kms(_) | MaterialError::Audit(_)) => {
+                (State::Stalled, Reason::ReferenceInvalid)
+            }
             Self::Material(MaterialError::Authority { .. }) => {
                 (State::Stalled, Reason::AuthorityInvalid)
             }

@@ -2,6 +2,7 @@
 
 pub mod workload;
 pub mod kms;
+pub mod audit;
 pub mod service;
 pub mod certificate;
 pub mod claim;

@@ -13,6 +13,7 @@ use crate::authority::{
 };
 use crate::iam_key::{IamKey, IamKeyError};
 use crate::root_credentials::{RootCredentials, RootCredentialsError};
+use crate::tenant::audit::{self, AuditReferenceError};
 use crate::tenant::kms::{self, KmsReferenceError};
 use crate::tenant::validate::ValidTenant;
 
@@ -35,6 +36,10 @@ pub struct Found {
     pub kms: Option<SecretData>,
     /// The `ConfigMap` of certificates by which the KMS is known.
     pub kms_ca: Option<SecretData>,
+    /// The token for the audit webhook.
+    pub audit_token: Option<SecretData>,
+    /// The Secret or `ConfigMap` of certificates by which the audit webhook is known.
+    pub audit_ca: Option<SecretData>,
     /// The control authority.
     pub control: Option<SecretData>,
 }
@@ -87,6 +92,9 @@ pub enum MaterialError {
     /// What the KMS needs can't be used.
     #[error(transparent)]
     Kms(#[from] KmsReferenceError),
+    /// What the audit webhook needs can't be used.
+    #[error(transparent)]
+    Audit(#[from] AuditReferenceError),
     /// The authority's Secret can't be used.
     #[error(
         "Secret `{name}`: {cause}; restore it, or delete it for a new authority, whose root clients must then load"
@@ -112,6 +120,9 @@ pub fn material(
     let mut made = Vec::new();
     if let Some(kms) = &tenant.kms {
         kms::check(kms, found.kms.as_ref(), found.kms_ca.as_ref())?;
+    }
+    if let Some(audit) = &tenant.audit {
+        audit::check(audit, found)?;
     }
     let root = root_credentials(tenant, found, &mut made, rng)?;
     let iam = iam_key(tenant, found, &mut made, rng)?;

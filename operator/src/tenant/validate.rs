@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use coffer_crds::tenant::{
-    DeletionPolicy, Limits, MinVersion, PullPolicy, Resources, ServiceType, SignatureV2,
+    DeletionPolicy, Limits, MinVersion, PullPolicy, Resources, RootS3Access, ServiceType,
+    SignatureV2,
 };
 use coffer_crds::{Tenant, TenantSpec};
 use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
@@ -14,6 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use crate::authority::SubjectName;
 use crate::settings::Settings;
 use crate::tenant::ObjectNames;
+use crate::tenant::audit::ValidAudit;
 use crate::tenant::kms::ValidKms;
 
 /// After how long what another hand changed is put back, where the Tenant says nothing.
@@ -46,6 +48,8 @@ pub struct ValidTenant {
     pub certificate_life: Duration,
     /// Where the external keys are, if anywhere.
     pub kms: Option<ValidKms>,
+    /// Where audit records go, if anywhere.
+    pub audit: Option<ValidAudit>,
     /// The oldest TLS version.
     pub min_version: MinVersion,
     /// Domains of buckets' own names.
@@ -58,6 +62,8 @@ pub struct ValidTenant {
     pub limits: Option<Limits>,
     /// Whether Signature Version 2 is taken.
     pub signature_v2: SignatureV2,
+    /// Whether root's keys may use S3.
+    pub root_s3_access: RootS3Access,
     /// The Secret with root credentials that the user brings; none: they are generated.
     pub root_secret: Option<String>,
     /// Whether a `NetworkPolicy` is made.
@@ -197,12 +203,14 @@ pub fn validate(tenant: &Tenant, settings: &Settings) -> Result<ValidTenant, Inv
         storage_class: embedded.storage_class_name.clone(),
         certificate_life,
         kms: spec.kms.as_ref().map(ValidKms::parse).transpose()?,
+        audit: spec.audit.as_ref().map(ValidAudit::parse).transpose()?,
         min_version: tls.min_version,
         domains: spec.domains.clone().unwrap_or_default(),
         service_type: exposure.service_type,
         service_annotations: exposure.annotations.unwrap_or_default(),
         limits: spec.limits,
         signature_v2: spec.signature_v2,
+        root_s3_access: spec.root_s3_access,
         root_secret: spec.root_credentials.as_ref().map(|root| root.secret_ref.name.clone()),
         network_policy: spec.network_policy.as_ref().is_none_or(|policy| policy.enabled),
         resources: spec.resources.clone().unwrap_or_else(default_resources),

@@ -75,7 +75,7 @@ impl Admin {
                 }
             }
         };
-        let caller = Caller::new(identity, snapshot);
+        let caller = Caller::new(identity, snapshot, call.caller.root_s3());
         let mut context = Context::new();
         context.set(Key::AwsCurrentTime, call.now.to_string());
         context.set(Key::AwsEpochTime, call.now.as_second().to_string());
@@ -126,6 +126,9 @@ fn reason(caller: &Caller, decision: &Decision) -> String {
         let sid = by.sid.as_ref().map(|sid| format!(" (`{sid}`)")).unwrap_or_default();
         format!("statement {}{sid} of the {} `{}`", by.statement, by.layer.name(), by.policy)
     });
+    if *decision == Decision::SHUT_OUT {
+        return "root's keys are for the admin API alone on this server".to_owned();
+    }
     match (decision.outcome, statement, decision.lacking) {
         (Outcome::Allow, None, _) if caller.is_owner() => {
             "the root identity may do everything".to_owned()

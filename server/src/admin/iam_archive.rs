@@ -1,14 +1,17 @@
 //! All identities and policies as one zip archive, and back.
 //!
 //! An archive says who may do what, so it is taken whole or not at all: one entry that can't be meant, and nothing is changed.
-//! Secrets leave sealed by the tenant's key, good for this tenant alone; in clear only for who may see them so.
+//! Secrets leave sealed by the tenant's key, good for this tenant alone; in clear only for who may see them so. MinIO's archives, which
+//! have them in clear, are taken too.
+
+mod foreign;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use coffer_policy::{Action, Kind, Policy};
+use coffer_policy::{Action, Kind, ParseErrors, Policy};
 use coffer_signature::SecretKey;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -265,8 +268,13 @@ impl Admin {
                 removed.push(name);
                 continue;
             }
-            let policy = Policy::parse(Kind::Identity, document.to_string().as_bytes())
+            let policy = parsed(document)
                 .map_err(|errors| refused(format!("the policy `{text}`: {errors}")))?;
+            if foreign::is_built_in(text, &policy) && draft.snapshot().stored_policy(text).is_none()
+            {
+                imported.skipped.policies.push(text.clone());
+                continue;
+            }
             draft.put_policy(&name, policy, now).map_err(whole(text))?;
             imported.added.policies.push(text.clone());
         }
@@ -376,7 +384,7 @@ impl Admin {
             |name| claims.as_ref().and_then(|claims| claims.get(name)).and_then(Value::as_str);
         let policy = match session_policy.as_ref().filter(|policy| !is_empty(policy)) {
             Some(document) => Some(
-                Policy::parse(Kind::Identity, document.to_string().as_bytes())
+                parsed(document)
                     .map_err(|errors| refused(format!("the policy of `{text}`: {errors}")))?,
             ),
             // Without its policy it would be freer than it was.
@@ -424,6 +432,10 @@ impl Admin {
         draft.change_access_key(&name, change, call.now).map_err(whole)?;
         Ok(true)
     }
+}
+
+fn parsed(document: &Value) -> Result<Policy, ParseErrors> {
+    Policy::parse(Kind::Identity, foreign::as_meant(document).to_string().as_bytes())
 }
 
 fn state_of(name: &str, text: &str) -> Result<Status, Refusal> {

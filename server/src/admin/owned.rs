@@ -7,7 +7,7 @@
 //! | `PUT coffer/user` | `name`, `secretKey`, `enabled`, `policies`, `groups` | |
 //! | `PUT coffer/access-keys` | `parent`, `keys [{accessKey, secretKey}]`, `policy`, `expires`, `description` | |
 //! | `PUT coffer/binding` | `policies`, `users`, `groups` | |
-//! | `PUT coffer/bucket` | `name`, `policy`, `quota` | `bytes`, `objects` |
+//! | `PUT coffer/bucket` | `name`, `policy`, `quota`, `tags` | `bytes`, `objects` |
 //! | `PUT coffer/release` | `bucket`, where that is to be deleted with all that it holds | `remaining`: ask again |
 //! | `GET coffer/policies` | | the document of each policy by name |
 
@@ -26,11 +26,13 @@ use zeroize::Zeroizing;
 use super::call::Call;
 use super::{Admin, Answer, fault, json as answer};
 use crate::answer::Refusal;
+use crate::iam::IamError;
 use crate::iam::draft::Holder;
 use crate::iam::entity::Status;
 use crate::iam::mark::{Marked, Owner};
 use crate::iam::name::Name;
 use crate::iam::owned::{For, OwnedBucket, OwnedKeys, OwnedUser};
+use crate::s3::bucket_tags;
 
 /// How many objects of a bucket one call deletes.
 const AT_ONCE: usize = 1000;
@@ -107,6 +109,8 @@ struct BucketBody {
     policy: Option<String>,
     #[serde(default)]
     quota: u64,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -188,7 +192,7 @@ impl Admin {
     }
 
     pub(super) async fn own_bucket(&self, call: &Call) -> Result<Answer, Refusal> {
-        let BucketBody { whose, name, policy, quota } = call.json()?;
+        let BucketBody { whose, name, policy, quota, tags } = call.json()?;
         let whose = whose.parse()?;
         let bucket = BucketName::try_from(name)
             .map_err(|invalid| Refusal::new("InvalidBucketName", 400, invalid.to_string()))?;
@@ -197,26 +201,37 @@ impl Admin {
             .map(|document| Policy::parse(kind, document.as_bytes()))
             .transpose()
             .map_err(|errors| Refusal::new("MalformedPolicy", 400, errors.to_string()))?;
+        let tags = bucket_tags::checked(tags)?;
         let iam = self.iam()?;
         let failed = |error: StoreError| fault::store(&error);
-        let (there, is_new) = match self.store.bucket(&bucket).await {
-            Ok(there) => (there, false),
+        let now = call.now;
+        let wanted = |there: &Bucket, is_new| {
+            let (name, policy) = (Name::bucket(&bucket), policy.clone());
+            let Bucket { name: _, created, region: _, number, encryption: _, tags: _ } = *there;
+            OwnedBucket { name, number, created, is_new, policy, quota }
+        };
+        let there = match self.store.bucket(&bucket).await {
             Err(StoreError::NoSuchBucket) => {
-                match self.store.create_bucket(&bucket, &self.region, call.now).await {
-                    Ok(made) => (made, true),
-                    Err(StoreError::BucketExists) => {
-                        (self.store.bucket(&bucket).await.map_err(failed)?, false)
+                // With its mark, or not at all: one without would be another hand's for ever.
+                let made = iam.create_bucket(&bucket, &self.region, &tags, now, |draft, made| {
+                    draft.put_owned_bucket(&wanted(made, true), &whose, now)
+                });
+                match made.await {
+                    Ok(made) => made,
+                    Err(IamError::Store(StoreError::BucketExists)) => {
+                        self.store.bucket(&bucket).await.map_err(failed)?
                     }
-                    Err(error) => return Err(failed(error)),
+                    Err(error) => return Err(error.into()),
                 }
             }
-            Err(error) => return Err(failed(error)),
+            there => there.map_err(failed)?,
         };
-        let Bucket { name: _, created, region: _, number, encryption: _ } = there;
-        let name = Name::bucket(&bucket);
-        let wanted = OwnedBucket { name, number, created, is_new, policy, quota };
-        let now = call.now;
-        iam.change(|draft| draft.put_owned_bucket(&wanted, &whose, now)).await?;
+        let as_it_is = wanted(&there, false);
+        iam.change(|draft| draft.put_owned_bucket(&as_it_is, &whose, now)).await?;
+        if there.tags != tags {
+            let number = Some(there.number);
+            self.store.set_bucket_tags(&bucket, number, tags).await.map_err(failed)?;
+        }
         let used = self.store.usage(&bucket).await.map_err(failed)?;
         answer(&json!({ "bytes": used.bytes, "objects": used.objects }))
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use coffer_policy::{Parent as ParentOf, Principal, PrincipalKind};
+use clap::ValueEnum;
+use coffer_policy::{Action, Family, Parent as ParentOf, Principal, PrincipalKind};
 
 use crate::iam::Snapshot;
 use crate::iam::entity::{AccessKey, User};
@@ -21,11 +22,22 @@ pub enum Identity {
     Signer(Signer),
 }
 
+/// Whether root's keys are good for S3: its own, and the access keys that belong to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum RootS3 {
+    /// They are, and no policy is asked.
+    #[default]
+    On,
+    /// They are for the admin API alone.
+    Off,
+}
+
 /// Who a request comes from, among all that there were when it was authenticated: one request is decided by one state.
 #[derive(Clone, Debug)]
 pub struct Caller {
     identity: Identity,
     snapshot: Arc<Snapshot>,
+    root_s3: RootS3,
     /// The ARN of who signed; empty for who didn't.
     arn: String,
 }
@@ -35,7 +47,7 @@ const ROOT_ARN: &str = "arn:aws:iam:::root";
 
 impl Caller {
     /// A caller.
-    pub fn new(identity: Identity, snapshot: Arc<Snapshot>) -> Self {
+    pub fn new(identity: Identity, snapshot: Arc<Snapshot>, root_s3: RootS3) -> Self {
         let arn = match &identity {
             Identity::Root | Identity::Signer(Signer::AccessKey(_, None)) => ROOT_ARN.to_owned(),
             Identity::Anonymous | Identity::Control => String::new(),
@@ -43,7 +55,7 @@ impl Caller {
                 format!("arn:aws:iam:::user/{}", user.name)
             }
         };
-        Self { identity, snapshot, arn }
+        Self { identity, snapshot, root_s3, arn }
     }
 
     /// Who it is.
@@ -85,6 +97,20 @@ impl Caller {
             Identity::Signer(Signer::AccessKey(key, None)) => key.policy.is_none(),
             Identity::Control | Identity::Anonymous | Identity::Signer(_) => false,
         }
+    }
+
+    /// Whether root's keys are good for S3, for a caller of the same server.
+    pub fn root_s3(&self) -> RootS3 {
+        self.root_s3
+    }
+
+    /// Whether an action is out of reach because it is root's key that signs, whatever policies say.
+    pub fn is_shut_out_of(&self, action: Action) -> bool {
+        let of_root = match &self.identity {
+            Identity::Root | Identity::Signer(Signer::AccessKey(_, None)) => true,
+            Identity::Control | Identity::Anonymous | Identity::Signer(_) => false,
+        };
+        of_root && self.root_s3 == RootS3::Off && action.family() == Family::S3
     }
 
     /// The caller as policies see it. An access key is its parent.

@@ -80,14 +80,14 @@ fn people(statements: &str, of_group: bool, own: Option<&str>) -> Arc<Snapshot> 
 
 fn caller(snapshot: &Arc<Snapshot>, access_key: &str) -> Caller {
     let signer: Signer = snapshot.signer(access_key, now()).unwrap();
-    Caller::new(Identity::Signer(signer), Arc::clone(snapshot))
+    Caller::new(Identity::Signer(signer), Arc::clone(snapshot), RootS3::On)
 }
 
 #[test]
 fn without_policies_nobody_but_root_may_do_anything() {
     let snapshot = people(r#"{"Effect":"Deny","Action":"s3:*","Resource":"*"}"#, false, None);
-    let root = Caller::new(Identity::Root, Arc::clone(&snapshot));
-    let anonymous = Caller::new(Identity::Anonymous, Arc::clone(&snapshot));
+    let root = Caller::new(Identity::Root, Arc::clone(&snapshot), RootS3::On);
+    let anonymous = Caller::new(Identity::Anonymous, Arc::clone(&snapshot), RootS3::On);
     let head = head("/photos/k", &[]);
     for operation in Operation::ALL {
         assert!(ask(&root, *operation, 2, &head), "{}", operation.name());
@@ -103,8 +103,30 @@ fn without_policies_nobody_but_root_may_do_anything() {
 }
 
 #[test]
+fn roots_keys_may_be_shut_out_of_every_operation_and_of_nothing_else() {
+    let snapshot = people(r#"{"Effect":"Allow","Action":"s3:*","Resource":"*"}"#, false, None);
+    let closed = |identity| Caller::new(identity, Arc::clone(&snapshot), RootS3::Off);
+    let root = closed(Identity::Root);
+    let alice = closed(Identity::Signer(snapshot.signer("alice", now()).unwrap()));
+    let head = head("/photos/k", &[]);
+    for operation in Operation::ALL {
+        let mut told = None;
+        let target = target(*operation, 2);
+        let refused = authorize(root.clone(), &target, &facts(&head), &mut told).unwrap_err();
+        assert_eq!(refused.code(), "AccessDenied", "{}", operation.name());
+        assert_eq!(told, Some(Decision::SHUT_OUT), "{}", operation.name());
+        assert!(ask(&alice, *operation, 2, &head), "{}", operation.name());
+    }
+    for action in Action::ALL {
+        let decision = decide(&root, *action, PolicyResource::All, &Context::new());
+        let is_s3 = action.name().starts_with("s3:");
+        assert_eq!(decision.outcome == Outcome::Deny, is_s3, "{}", action.name());
+    }
+}
+
+#[test]
 fn an_operation_without_its_resource_is_denied() {
-    let root = Caller::new(Identity::Root, Arc::default());
+    let root = Caller::new(Identity::Root, Arc::default(), RootS3::On);
     let head = head("/photos", &[]);
     assert!(!ask(&root, Operation::GetObject, 1, &head));
     assert!(!ask(&root, Operation::ListObjects, 0, &head));

@@ -240,3 +240,60 @@ async fn a_key_is_replaced_while_the_server_runs_and_never_by_one_that_opens_not
     assert_eq!((users(&iam), users(&open(&store, 2, None).await.unwrap())), (3, 3));
     assert!(open(&store, 1, None).await.is_err());
 }
+
+#[tokio::test]
+async fn a_bucket_of_a_resource_is_there_with_its_mark_or_not_at_all() {
+    use coffer_store::{BucketName, StoreError};
+
+    use super::mark::{Marked, Owner};
+    use super::owned::{For, OwnedBucket};
+
+    let folder = TempDir::new().unwrap();
+    let store = store(folder.path()).await;
+    let iam = open(&store, 1, None).await.unwrap();
+    let photos: BucketName = "photos".parse().unwrap();
+    let whose = For {
+        owner: Owner { resource: "Bucket/team/photos".to_owned(), uid: "1".to_owned() },
+        adopt: false,
+        ceiling: None,
+    };
+    let put = |draft: &mut Draft, made: &Bucket| {
+        let wanted = OwnedBucket {
+            name: Name::bucket(&photos),
+            number: made.number,
+            created: made.created,
+            is_new: true,
+            policy: None,
+            quota: 7,
+        };
+        draft.put_owned_bucket(&wanted, &whose, now())
+    };
+    let tags = BTreeMap::new();
+    let create = async |edit: &dyn Fn(&mut Draft, &Bucket) -> Result<(), Refused>| {
+        iam.create_bucket(&photos, "us-east-1", &tags, now(), edit).await
+    };
+    // What is refused leaves neither.
+    let refusing = |draft: &mut Draft, made: &Bucket| {
+        put(draft, made)?;
+        Err(Refused::Unsealable)
+    };
+    let refused = create(&refusing).await;
+    assert!(matches!(refused, Err(IamError::Refused(Refused::Unsealable))));
+    assert!(matches!(store.bucket(&photos).await, Err(StoreError::NoSuchBucket)));
+    let of = Marked::Bucket(Name::bucket(&photos));
+    assert!(iam.snapshot().mark(&of).is_none());
+    // Another server changes identities meanwhile: it is tried again, on what is there now.
+    let other = open(&store, 1, None).await.unwrap();
+    other.change(|draft| draft.put_policy(&name("read"), document(), now())).await.unwrap();
+    let made = create(&put).await.unwrap();
+    assert!(iam.snapshot().stored_policy("read").is_some());
+    let again = create(&put).await;
+    assert!(matches!(again, Err(IamError::Store(StoreError::BucketExists))));
+    // Both outlive the process.
+    drop((iam, other));
+    let iam = open(&store, 1, None).await.unwrap();
+    assert_eq!(store.bucket(&photos).await.unwrap(), made);
+    let mark = iam.snapshot().mark(&of).map(|mark| (mark.number, mark.owner.clone()));
+    assert_eq!(mark, Some((made.number, whose.owner.clone())));
+    assert_eq!(iam.snapshot().quota("photos", made.created), Some(7));
+}

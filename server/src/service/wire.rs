@@ -104,6 +104,7 @@ fn takes_document(operation: Operation) -> bool {
             | Operation::PutBucketAcl
             | Operation::PutObjectAcl
             | Operation::PutBucketEncryption
+            | Operation::PutBucketTagging
     )
 }
 

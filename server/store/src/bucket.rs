@@ -1,10 +1,12 @@
 //! Buckets and what they hold.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::{
-    BucketName, Committed, Store, StoreError, corrupt,
+    BucketName, Committed, IamChange, Store, StoreError, corrupt,
     garbage::throw_away,
     index::{Batch, Condition, Row, Scan, Space, counter, successor},
     object::to_micros,
@@ -27,8 +29,24 @@ pub struct Bucket {
     pub region: String,
     /// How its objects are encrypted unless their writers say; opaque here.
     pub encryption: Option<Vec<u8>>,
+    /// Its tags; none and an empty set are the same.
+    pub tags: BTreeMap<String, String>,
     /// What tells it from any other bucket that had, or will have, its name.
     pub number: u64,
+}
+
+/// A bucket that may be made as it was planned, if nothing came in between.
+#[derive(Debug)]
+pub struct PlannedBucket {
+    bucket: Bucket,
+    batch: Batch,
+}
+
+impl PlannedBucket {
+    /// What it would be.
+    pub fn bucket(&self) -> &Bucket {
+        &self.bucket
+    }
 }
 
 /// Exactly what a bucket holds; uploads in progress are not in it.
@@ -60,32 +78,63 @@ impl Store {
         region: &str,
         now: Timestamp,
     ) -> Result<Bucket, StoreError> {
-        self.admit(0)?;
-        let at = key::bucket(name.as_str());
         loop {
-            if self.get(&at).await?.is_some() {
-                return Err(StoreError::BucketExists);
-            }
-            let last = self.get(key::LAST_BUCKET).await?;
-            let id = u64::try_from(counter(last.as_deref())).unwrap_or(0).saturating_add(1);
-            let id = BucketId(id);
-            let record = BucketRecord {
-                id,
-                created: to_micros(now),
-                region: region.to_owned(),
-                encryption: None,
-            };
-            let mut batch = Batch::default();
-            batch.require(Condition::Absent(at.clone()));
-            batch.require_unchanged(key::LAST_BUCKET.to_vec(), last);
-            batch.add(key::LAST_BUCKET.to_vec(), 1);
-            batch.put(Space::Records, at.clone(), record.encode());
-            batch.put(Space::Records, key::alive(id), Vec::new());
+            let PlannedBucket { bucket, batch } =
+                self.plan_bucket(name, region, BTreeMap::new(), now).await?;
             match self.commit(batch).await? {
-                Committed::Done => return Ok(into_bucket(name.clone(), record)),
+                Committed::Done => return Ok(bucket),
                 Committed::Conflict => {}
             }
         }
+    }
+
+    /// What a bucket of this name would be, which isn't there. Nothing is made yet.
+    ///
+    /// # Errors
+    /// `BucketExists`, `OutOfSpace`, `Unavailable`.
+    pub async fn plan_bucket(
+        &self,
+        name: &BucketName,
+        region: &str,
+        tags: BTreeMap<String, String>,
+        now: Timestamp,
+    ) -> Result<PlannedBucket, StoreError> {
+        self.admit(0)?;
+        let at = key::bucket(name.as_str());
+        if self.get(&at).await?.is_some() {
+            return Err(StoreError::BucketExists);
+        }
+        let last = self.get(key::LAST_BUCKET).await?;
+        let id = u64::try_from(counter(last.as_deref())).unwrap_or(0).saturating_add(1);
+        let id = BucketId(id);
+        let record = BucketRecord {
+            id,
+            created: to_micros(now),
+            region: region.to_owned(),
+            encryption: None,
+            tags,
+        };
+        let mut batch = Batch::default();
+        batch.require(Condition::Absent(at.clone()));
+        batch.require_unchanged(key::LAST_BUCKET.to_vec(), last);
+        batch.add(key::LAST_BUCKET.to_vec(), 1);
+        batch.put(Space::Records, at, record.encode());
+        batch.put(Space::Records, key::alive(id), Vec::new());
+        Ok(PlannedBucket { bucket: into_bucket(name.clone(), record), batch })
+    }
+
+    /// Makes a planned bucket and all of these changes of rows of identities durably, or nothing. Answers the new revision, or `None` if
+    /// the rows are no longer of the one that the changes were made for, or another bucket was made since.
+    ///
+    /// # Errors
+    /// `OutOfSpace`, `Unavailable`: then all of it may have taken place.
+    pub async fn make_bucket(
+        &self,
+        planned: PlannedBucket,
+        revision: u64,
+        changes: Vec<IamChange>,
+    ) -> Result<Option<u64>, StoreError> {
+        self.change_iam_with(planned.batch, revision, changes).await
     }
 
     /// Looks a bucket up.
@@ -106,10 +155,35 @@ impl Store {
         name: &BucketName,
         encryption: Option<Vec<u8>>,
     ) -> Result<(), StoreError> {
+        self.change_bucket(name, None, |record| record.encryption.clone_from(&encryption)).await
+    }
+
+    /// Sets a bucket's tags; with a `number` only if it is that bucket.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `OutOfSpace`, `Unavailable`, `Corrupt`.
+    pub async fn set_bucket_tags(
+        &self,
+        name: &BucketName,
+        number: Option<u64>,
+        tags: BTreeMap<String, String>,
+    ) -> Result<(), StoreError> {
+        self.change_bucket(name, number, |record| record.tags.clone_from(&tags)).await
+    }
+
+    async fn change_bucket(
+        &self,
+        name: &BucketName,
+        number: Option<u64>,
+        edit: impl Fn(&mut BucketRecord),
+    ) -> Result<(), StoreError> {
         self.admit(0)?;
         loop {
             let (read, mut record) = self.bucket_record(name).await?;
-            record.encryption.clone_from(&encryption);
+            if number.is_some_and(|number| number != record.id.0) {
+                return Err(StoreError::NoSuchBucket);
+            }
+            edit(&mut record);
             let at = key::bucket(name.as_str());
             let mut batch = Batch::default();
             batch.require(Condition::Is(at.clone(), read));
@@ -127,7 +201,7 @@ impl Store {
     /// `NoSuchBucket`, `BucketNotEmpty`, `Unavailable`.
     pub async fn delete_bucket(&self, name: &BucketName, now: Timestamp) -> Result<(), StoreError> {
         loop {
-            let (read, BucketRecord { id, created: _, region: _, encryption: _ }) =
+            let (read, BucketRecord { id, created: _, region: _, encryption: _, tags: _ }) =
                 self.bucket_record(name).await?;
             let objects = key::objects(id);
             let end = successor(&objects);
@@ -227,10 +301,77 @@ impl Store {
 }
 
 fn into_bucket(name: BucketName, record: BucketRecord) -> Bucket {
-    let BucketRecord { id, created, region, encryption } = record;
-    Bucket { name, created, region, encryption, number: id.0 }
+    let BucketRecord { id, created, region, encryption, tags } = record;
+    Bucket { name, created, region, encryption, tags, number: id.0 }
 }
 
 fn corrupt_bucket(name: &BucketName, cause: DecodeError) -> StoreError {
     corrupt(format!("the record of bucket `{name}`"), cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::in_memory;
+
+    fn name(text: &str) -> BucketName {
+        text.parse().unwrap()
+    }
+
+    fn row(value: &str) -> Vec<IamChange> {
+        vec![IamChange::Put(b"mbphotos".to_vec(), Bytes::copy_from_slice(value.as_bytes()))]
+    }
+
+    #[tokio::test]
+    async fn a_planned_bucket_is_made_with_its_rows_or_not_at_all() {
+        let (store, photos) = (in_memory(), name("photos"));
+        let now = Timestamp::UNIX_EPOCH;
+        let tags = BTreeMap::from([("team".to_owned(), "media".to_owned())]);
+        let plan = async || store.plan_bucket(&photos, "r", tags.clone(), now).await.unwrap();
+        let is_nothing_there = async || {
+            let bucket = store.bucket(&photos).await;
+            matches!(bucket, Err(StoreError::NoSuchBucket))
+                && store.iam_rows().await.unwrap().rows.iter().all(|(name, _)| name != b"mbphotos")
+        };
+
+        let planned = plan().await;
+        assert_eq!(
+            store.make_bucket(planned, 1, row("1")).await.unwrap(),
+            None,
+            "a wrong revision"
+        );
+        assert!(is_nothing_there().await);
+        let planned = plan().await;
+        let other = vec![IamChange::Put(b"ua".to_vec(), Bytes::new())];
+        store.change_iam(0, other).await.unwrap().unwrap();
+        assert_eq!(store.make_bucket(planned, 0, row("1")).await.unwrap(), None, "rows changed");
+        assert!(is_nothing_there().await);
+        let planned = plan().await;
+        store.create_bucket(&name("videos"), "r", now).await.unwrap();
+        assert_eq!(store.make_bucket(planned, 1, row("1")).await.unwrap(), None, "another bucket");
+        assert!(is_nothing_there().await);
+
+        let planned = plan().await;
+        let made = planned.bucket().clone();
+        assert_eq!(store.make_bucket(planned, 1, row("1")).await.unwrap(), Some(2));
+        assert_eq!(store.bucket(&photos).await.unwrap(), made);
+        assert_eq!((made.number, made.tags), (2, tags.clone()));
+        let again = store.plan_bucket(&photos, "r", tags.clone(), now).await;
+        assert!(matches!(again, Err(StoreError::BucketExists)));
+    }
+
+    #[tokio::test]
+    async fn tags_are_set_on_that_bucket_alone() {
+        let (store, photos) = (in_memory(), name("photos"));
+        let tags = BTreeMap::from([("team".to_owned(), "media".to_owned())]);
+        let made = store.create_bucket(&photos, "r", Timestamp::UNIX_EPOCH).await.unwrap();
+        store.set_bucket_encryption(&photos, Some(vec![1])).await.unwrap();
+        store.set_bucket_tags(&photos, Some(made.number), tags.clone()).await.unwrap();
+        let wrong = store.set_bucket_tags(&photos, Some(made.number + 1), BTreeMap::new()).await;
+        assert!(matches!(wrong, Err(StoreError::NoSuchBucket)));
+        let there = store.bucket(&photos).await.unwrap();
+        assert_eq!((there.tags, there.encryption), (tags, Some(vec![1])));
+        store.set_bucket_tags(&photos, None, BTreeMap::new()).await.unwrap();
+        assert_eq!(store.bucket(&photos).await.unwrap().tags, BTreeMap::new());
+    }
 }

@@ -90,12 +90,21 @@ impl Store {
         revision: u64,
         changes: Vec<IamChange>,
     ) -> Result<Option<u64>, StoreError> {
+        self.change_iam_with(Batch::default(), revision, changes).await
+    }
+
+    /// The same with another batch, all or nothing.
+    pub(crate) async fn change_iam_with(
+        &self,
+        mut batch: Batch,
+        revision: u64,
+        changes: Vec<IamChange>,
+    ) -> Result<Option<u64>, StoreError> {
         self.admit(0)?;
         let read = self.get(key::IAM_REVISION).await?;
         if u64::try_from(counter(read.as_deref())).unwrap_or(0) != revision {
             return Ok(None);
         }
-        let mut batch = Batch::default();
         batch.require_unchanged(key::IAM_REVISION.to_vec(), read);
         batch.add(key::IAM_REVISION.to_vec(), 1);
         for change in changes {

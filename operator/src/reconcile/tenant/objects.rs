@@ -16,6 +16,7 @@ use super::{iam_key, roll};
 use crate::apply::{Applier, ApplyError, Done, difference};
 use crate::event::Weight;
 use crate::ownership::{self, Mark};
+use crate::tenant::audit::ValidAudit;
 use crate::tenant::build::Objects;
 use crate::tenant::dereference::{Found, SecretData};
 use crate::tenant::kms::Provider;
@@ -60,6 +61,9 @@ pub(super) struct Secrets {
     iam: Option<Secret>,
     kms: Option<Secret>,
     kms_ca: Option<ConfigMap>,
+    audit_token: Option<Secret>,
+    audit_ca: Option<Secret>,
+    audit_ca_map: Option<ConfigMap>,
     control: Option<Secret>,
 }
 
@@ -75,6 +79,8 @@ impl Secrets {
             iam: data(&self.iam),
             kms: data(&self.kms),
             kms_ca: self.kms_ca.as_ref().map(bytes),
+            audit_token: data(&self.audit_token),
+            audit_ca: data(&self.audit_ca).or_else(|| self.audit_ca_map.as_ref().map(bytes)),
             control: data(&self.control),
         }
     }
@@ -105,6 +111,22 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
             None => Ok(None),
         }
     };
+    let audit = ValidAudit::names(tenant.audit.as_ref());
+    let named = |name: Option<&str>| {
+        let name = name.map(str::to_owned);
+        async move {
+            match name {
+                Some(name) => read(name).await,
+                None => Ok(None),
+            }
+        }
+    };
+    let audit_ca_map = async {
+        match audit.ca_config_map {
+            Some(name) => config_map(tenant, name, context).await,
+            None => Ok(None),
+        }
+    };
     let (authority, tls, root, iam, control, kms, kms_ca) = tokio::try_join!(
         read(names.authority()),
         read(names.tls()),
@@ -114,6 +136,8 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
         kms,
         kms_ca
     )?;
+    let (audit_token, audit_ca, audit_ca_map) =
+        tokio::try_join!(named(audit.token), named(audit.ca_secret), audit_ca_map)?;
     for secret in [&authority, &tls, &control].into_iter().flatten() {
         ownership::check("Secret", &secret.metadata, tenant, Mark::Owner)?;
     }
@@ -123,7 +147,18 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
     if let Some(secret) = &iam {
         ownership::check("Secret", &secret.metadata, tenant, Mark::Label)?;
     }
-    Ok(Secrets { authority, tls, root, iam, kms, kms_ca, control })
+    Ok(Secrets {
+        authority,
+        tls,
+        root,
+        iam,
+        kms,
+        kms_ca,
+        audit_token,
+        audit_ca,
+        audit_ca_map,
+        control,
+    })
 }
 
 async fn config_map(
@@ -168,7 +203,13 @@ pub(super) async fn apply(
         disruption_budget,
         workload,
     } = built;
-    let kms_versions = [version(found.kms.as_ref()), version(found.kms_ca.as_ref())];
+    let named_versions = [
+        version(found.kms.as_ref()),
+        version(found.kms_ca.as_ref()),
+        version(found.audit_token.as_ref()),
+        version(found.audit_ca.as_ref()),
+        version(found.audit_ca_map.as_ref()),
+    ];
     let (stores, names) = (&context.stores, tenant.names());
     let at = &tenant.namespace;
     let applier = Applier { client: &context.client, tenant, memory: &context.applied };
@@ -232,7 +273,7 @@ pub(super) async fn apply(
         iam.resource_version().unwrap_or_default(),
         control.resource_version().unwrap_or_default()
     );
-    for version in kms_versions.into_iter().flatten() {
+    for version in named_versions.into_iter().flatten() {
         secrets = format!("{secrets}.{version}");
     }
     let pod = stores.pods.find(at, &names.pod());

@@ -74,7 +74,7 @@ pub(super) async fn prove(
         answers()?;
         return Ok((answering(), rest));
     }
-    match control::list_buckets(&target, &material.root, now()).await {
+    match control::prove(&target, &material.root, valid.root_s3_access, now()).await {
         Ok(()) => {
             context.memory.prove(&valid.uid, proof);
             answers()?;

@@ -1,4 +1,5 @@
-//! Who may speak with the pod: anyone on the S3 port; the pod with the cluster's DNS, and with its KMS where it has one.
+//! Who may speak with the pod: anyone on the S3 port; the pod with the cluster's DNS, and with its KMS and its audit webhook where it
+//! has them.
 
 use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
@@ -18,7 +19,9 @@ pub(super) fn guard(tenant: &ValidTenant) -> NetworkPolicy {
         ports: Some(vec![port("UDP", IntOrString::Int(53)), port("TCP", IntOrString::Int(53))]),
     }];
     let remote = tenant.kms.as_ref().and_then(|kms| kms.provider.remote());
-    egress.extend(remote.map(|(host, number)| NetworkPolicyEgressRule {
+    let webhook = tenant.audit.as_ref().and_then(|audit| audit.webhook.as_ref());
+    let remotes = remote.into_iter().chain(webhook.map(|webhook| webhook.remote.clone()));
+    egress.extend(remotes.map(|(host, number)| NetworkPolicyEgressRule {
         // A name can't be in a policy: then its port is open everywhere.
         to: host.parse().ok().map(|ip| vec![only(ip)]),
         ports: Some(vec![port("TCP", IntOrString::Int(i32::from(number)))]),

@@ -100,6 +100,7 @@ fn a_tenant_with_everything_set() {
                 "headers": 64, "headBytes": 16384, "queryBytes": 8192, "chunkBytes": 1_048_576, "http2Streams": 32, "http2Resets": 8,
                 "failedSignaturesPerMinute": 0},
             "signatureV2": "Disabled",
+            "rootS3Access": "Disabled",
             "rootCredentials": {"secretRef": {"name": "mine"}},
             "networkPolicy": {"enabled": false},
             "resources": {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
@@ -120,10 +121,18 @@ fn a_tenant_with_everything_set() {
 
 /// What a KMS adds: settings, volumes, mounts, and where the pod may connect to.
 fn of_kms(spec: serde_json::Value) -> serde_json::Value {
-    let tenant = valid("photos", |it| it.kms = Some(serde_json::from_value(spec).unwrap()));
+    added(&valid("photos", |it| it.kms = Some(serde_json::from_value(spec).unwrap())))
+}
+
+/// The same of an audit.
+fn of_audit(spec: serde_json::Value) -> serde_json::Value {
+    added(&valid("photos", |it| it.audit = Some(serde_json::from_value(spec).unwrap())))
+}
+
+fn added(tenant: &ValidTenant) -> serde_json::Value {
     let plain = workload::server(&valid("photos", |_| {}));
     let pod = |workload: StatefulSet| workload.spec.unwrap().template.spec.unwrap();
-    let (built, plain) = (pod(workload::server(&tenant)), pod(plain));
+    let (built, plain) = (pod(workload::server(tenant)), pod(plain));
     let (container, before) = (&built.containers[0], &plain.containers[0]);
     let more = |now: serde_json::Value, before: serde_json::Value| -> Vec<serde_json::Value> {
         let before = before.as_array().unwrap().clone();
@@ -133,7 +142,7 @@ fn of_kms(spec: serde_json::Value) -> serde_json::Value {
         "env": more(json!(container.env), json!(before.env)),
         "volumes": more(json!(built.volumes), json!(plain.volumes)),
         "mounts": more(json!(container.volume_mounts), json!(before.volume_mounts)),
-        "egress": network_policy::guard(&tenant).spec.unwrap().egress.unwrap().split_off(1),
+        "egress": network_policy::guard(tenant).spec.unwrap().egress.unwrap().split_off(1),
         "automountServiceAccountToken": built.automount_service_account_token,
     })
 }
@@ -176,6 +185,24 @@ fn a_kms_adds_settings_and_files() {
         of_kms(json!({
             "awsKms": {"region": "eu-west-1", "credentialsSecretRef": {"name": "aws"}}
         }))
+    );
+}
+
+#[test]
+fn an_audit_adds_settings_and_files() {
+    insta::assert_yaml_snapshot!("audit_in_the_log", of_audit(json!({"stdout": true})));
+    insta::assert_yaml_snapshot!(
+        "audit_webhook_with_a_token",
+        of_audit(json!({"stdout": true, "webhook": {
+            "endpoint": "https://audit.example.com/records", "caConfigMapRef": {"name": "audit-ca", "key": "root.pem"},
+            "tokenSecretRef": {"name": "audit", "key": "bearer"}, "queueSize": "1Gi"
+        }}))
+    );
+    insta::assert_yaml_snapshot!(
+        "audit_webhook_by_its_address",
+        of_audit(
+            json!({"webhook": {"endpoint": "https://192.0.2.9:8443", "caSecretRef": {"name": "audit-tls"}}})
+        )
     );
 }
 

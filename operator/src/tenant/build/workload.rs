@@ -16,9 +16,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use coffer_crds::tenant::{Limits, PullPolicy};
+use coffer_crds::tenant::{Limits, PullPolicy, RootS3Access};
 
-use super::{kms, labels, owned, selector};
+use super::{audit, kms, labels, owned, selector};
 use crate::authority::control;
 use crate::tenant::validate::ValidTenant;
 
@@ -177,6 +177,7 @@ fn volumes(tenant: &ValidTenant) -> Vec<Volume> {
         },
     ];
     volumes.extend(tenant.kms.iter().flat_map(kms::volumes));
+    volumes.extend(tenant.audit.iter().flat_map(audit::volumes));
     volumes
 }
 
@@ -190,6 +191,7 @@ fn server_container(tenant: &ValidTenant) -> Container {
         mount("run", RUN_PATH, None),
     ];
     mounts.extend(tenant.kms.iter().flat_map(kms::mounts));
+    mounts.extend(tenant.audit.iter().flat_map(audit::mounts));
     Container {
         env: Some(variables(environment(tenant))),
         ports: Some(vec![ContainerPort {
@@ -261,10 +263,14 @@ fn environment(tenant: &ValidTenant) -> BTreeMap<&'static str, String> {
         ("COFFER_SIGNATURE_V2", tenant.signature_v2.as_str().to_owned()),
         ("COFFER_LOG", "info".to_owned()),
     ]);
-    // Without them the server has the same by itself.
+    // Without these the server has the same by itself.
+    if tenant.root_s3_access != RootS3Access::default() {
+        settings.insert("COFFER_ROOT_S3", tenant.root_s3_access.as_str().to_owned());
+    }
     let limits = tenant.limits.iter().flat_map(Limits::settings);
     settings.extend(limits.map(|(name, value)| (name, value.to_string())));
     settings.extend(tenant.kms.iter().flat_map(kms::environment));
+    settings.extend(tenant.audit.iter().flat_map(audit::environment));
     if !tenant.domains.is_empty() {
         settings.insert("COFFER_DOMAINS", tenant.domains.join(","));
     }
