@@ -11,6 +11,7 @@ use super::Encryption;
 use super::aws_kms::{AwsKms, AwsKmsSettings};
 use super::http::Limits;
 use super::keys::Keys;
+use super::kmip::{Kmip, KmipSettings};
 use super::measured::Measured;
 use super::static_key::StaticKeys;
 use super::vault::{Vault, VaultAuth, VaultSettings};
@@ -68,6 +69,7 @@ pub fn place(config: &config::Kms) -> Option<(&'static str, String)> {
             let usual = || AwsKms::address(region);
             ("AWS KMS", config.aws_endpoint.clone().unwrap_or_else(usual))
         }
+        Provider::Kmip => ("KMIP", config.kmip_address.clone().unwrap_or_default()),
     })
 }
 
@@ -89,6 +91,16 @@ fn provider(config: &config::Kms) -> Result<Option<Arc<dyn Kms>>, KmsError> {
             })?,
             endpoint: config.aws_endpoint.clone(),
             ca: config.ca.clone().map_or_else(system_roots, Ok)?,
+            credentials: credentials(config)?.to_owned(),
+            limits: Limits::default(),
+        })?),
+        Provider::Kmip => Arc::new(Kmip::new(KmipSettings {
+            address: config.kmip_address.clone().ok_or_else(|| {
+                settings("the provider `kmip` needs an address; set COFFER_KMS_KMIP_ADDRESS")
+            })?,
+            ca: config.ca.clone().ok_or_else(|| {
+                settings("the provider `kmip` needs a file of certificates; set COFFER_KMS_CA")
+            })?,
             credentials: credentials(config)?.to_owned(),
             limits: Limits::default(),
         })?),
@@ -240,6 +252,25 @@ mod tests {
             (
                 vec!["--kms-provider", "aws-kms", "--kms-credentials", &here],
                 "set COFFER_KMS_AWS_REGION",
+            ),
+            (vec!["--kms-provider", "kmip"], "set COFFER_KMS_KMIP_ADDRESS"),
+            (vec!["--kms-provider", "kmip", "--kms-kmip-address", "kmip"], "set COFFER_KMS_CA"),
+            (
+                vec!["--kms-provider", "kmip", "--kms-kmip-address", "kmip", "--kms-ca", &ca],
+                "set COFFER_KMS_CREDENTIALS",
+            ),
+            (
+                vec![
+                    "--kms-provider",
+                    "kmip",
+                    "--kms-kmip-address",
+                    "https://kmip",
+                    "--kms-ca",
+                    &ca,
+                    "--kms-credentials",
+                    &here,
+                ],
+                "is no address",
             ),
         ] {
             let config = Flags::parse_from(std::iter::once("x").chain(flags.iter().copied())).kms;
