@@ -11,6 +11,8 @@ use coffer_tests::identity;
 use http::{Method, StatusCode};
 use tempfile::TempDir;
 
+use crate::every_provider::Service;
+use crate::gate::{Gate, Way};
 use crate::https::Https;
 use crate::suite::{self, Creation, context, name};
 
@@ -57,18 +59,27 @@ impl Moto {
         assert_eq!(answer.0, StatusCode::OK);
     }
 
-    /// What a server is told to use it.
-    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
+    /// What a server is told to use it, by way of a port.
+    pub(crate) fn settings(&self, port: u16) -> Vec<(&'static str, String)> {
         let path = |name: &str| self.folder.path().join(name).display().to_string();
         vec![
             ("COFFER_KMS_PROVIDER", "aws-kms".to_owned()),
             ("COFFER_KMS_AWS_REGION", "eu-west-1".to_owned()),
-            ("COFFER_KMS_AWS_ENDPOINT", format!("https://localhost:{}", self.port)),
+            ("COFFER_KMS_AWS_ENDPOINT", format!("https://localhost:{port}")),
             ("COFFER_KMS_CA", path("ca.crt")),
             ("COFFER_KMS_CREDENTIALS", path("root")),
-            ("COFFER_KMS_DEFAULT_KEY", "photos".to_owned()),
-            ("COFFER_AUTO_ENCRYPT", "true".to_owned()),
         ]
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its keys are in its memory: it is stopped by what lies before it.
+    pub(crate) async fn behind_a_gate() -> GatedMoto {
+        let moto = Self::start().await;
+        let gate = Gate::before(moto.port).await;
+        GatedMoto { moto, gate }
     }
 
     fn provider(&self) -> AwsKms {
@@ -80,6 +91,29 @@ impl Moto {
             limits: Limits::default(),
         })
         .unwrap()
+    }
+}
+
+pub(crate) struct GatedMoto {
+    moto: Moto,
+    gate: Gate,
+}
+
+impl Service for GatedMoto {
+    fn settings(&self, port: u16) -> Vec<(&'static str, String)> {
+        self.moto.settings(port)
+    }
+
+    fn port(&self) -> u16 {
+        self.gate.port()
+    }
+
+    fn stop(&mut self) {
+        self.gate.set(Way::Shut);
+    }
+
+    async fn start(&mut self) {
+        self.gate.set(Way::Open);
     }
 }
 

@@ -17,5 +17,7 @@ mod static_keys;
 mod vault;
 mod vault_tests;
 mod aws_kms;
+mod kmip;
 mod gate;
 mod real_server;
+mod every_provider;
