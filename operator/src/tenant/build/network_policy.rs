@@ -17,12 +17,17 @@ pub(super) fn guard(tenant: &ValidTenant) -> NetworkPolicy {
         to: None,
         ports: Some(vec![port("UDP", IntOrString::Int(53)), port("TCP", IntOrString::Int(53))]),
     }];
-    let remote = tenant.kms.as_ref().and_then(|kms| kms.provider.remote());
-    egress.extend(remote.map(|(host, number)| NetworkPolicyEgressRule {
-        // A name can't be in a policy: then its port is open everywhere.
-        to: host.parse().ok().map(|ip| vec![only(ip)]),
-        ports: Some(vec![port("TCP", IntOrString::Int(i32::from(number)))]),
-    }));
+    let remotes = tenant.kms.iter().flat_map(|kms| kms.provider.remotes());
+    for (host, number) in remotes {
+        let rule = NetworkPolicyEgressRule {
+            // A name can't be in a policy: then its port is open everywhere.
+            to: host.parse().ok().map(|ip| vec![only(ip)]),
+            ports: Some(vec![port("TCP", IntOrString::Int(i32::from(number)))]),
+        };
+        if !egress.contains(&rule) {
+            egress.push(rule);
+        }
+    }
     NetworkPolicy {
         metadata: owned(tenant, tenant.names().main()),
         spec: Some(NetworkPolicySpec {
