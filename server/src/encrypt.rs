@@ -14,6 +14,8 @@ pub mod static_key;
 pub mod vault;
 pub mod aws_kms;
 pub mod kmip;
+pub mod kes;
+mod web_identity;
 mod file;
 
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! Keys in AWS KMS, as moto speaks it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use coffer_server::encrypt::aws_kms::{AwsKms, AwsKmsSettings};
+use coffer_server::encrypt::aws_kms::{AwsKms, AwsKmsSettings, AwsLogin};
 use coffer_server::encrypt::http::Limits;
 use coffer_sse::kms::{KeyStatus, Kms, KmsError};
 use coffer_tests::identity;
@@ -71,6 +71,11 @@ impl Moto {
         ]
     }
 
+    /// Its certificate is known by the CA in it.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
@@ -83,11 +88,15 @@ impl Moto {
     }
 
     fn provider(&self) -> AwsKms {
+        self.provider_by(AwsLogin::Files(self.folder.path().join("root")))
+    }
+
+    pub(crate) fn provider_by(&self, login: AwsLogin) -> AwsKms {
         AwsKms::new(AwsKmsSettings {
             region: "eu-west-1".to_owned(),
             endpoint: Some(format!("https://localhost:{}", self.port)),
             ca: self.folder.path().join("ca.crt"),
-            credentials: self.folder.path().join("root"),
+            login,
             limits: Limits::default(),
         })
         .unwrap()

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::aws_kms::Moto;
 use crate::gate::{Gate, Way};
+use crate::kes::KesApi;
 use crate::kmip::PyKmip;
 use crate::real_server::{
     CANARY, Load, assert_nothing_plain, assert_told, becomes_well, done, key_status, started,
@@ -151,4 +152,19 @@ async fn aws_kms_stops_and_starts_under_load() {
 #[tokio::test]
 async fn a_slow_aws_kms_is_waited_for_and_a_stuck_one_is_not() {
     slow_and_stuck(Moto::behind_a_gate().await).await;
+}
+
+#[tokio::test]
+async fn kes_stops_and_starts_under_load() {
+    stops_and_starts_under_load(KesApi::start().await).await;
+}
+
+#[tokio::test]
+async fn a_slow_kes_is_waited_for_and_a_stuck_one_is_not() {
+    slow_and_stuck(KesApi::start().await).await;
+}
+
+#[tokio::test]
+async fn a_client_that_kes_lets_in_no_more_is_told_and_comes_back() {
+    withdrawn_and_given_back(KesApi::start().await).await;
 }
