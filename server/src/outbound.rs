@@ -58,7 +58,8 @@ pub(crate) struct ClientFiles {
 
 /// The files whose change is a change of [`tls`].
 pub(crate) fn files<'a>(ca: &'a Path, client: Option<&'a ClientFiles>) -> Vec<&'a Path> {
-    let client = client.map(|ClientFiles { certificate, key }| [certificate.as_path(), key]);
+    let client =
+        client.map(|ClientFiles { certificate, key }| [certificate.as_path(), key.as_path()]);
     std::iter::once(ca).chain(client.into_iter().flatten()).collect()
 }
 
@@ -135,7 +136,7 @@ pub(crate) fn connections(ca: &Path, connect: Duration) -> Result<Connections, T
 pub(crate) fn refuses_client(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(rustls::Error::AlertReceived(alert)) = error.downcast_ref() {
+        if let Some(rustls::Error::AlertReceived(alert)) = error.downcast_ref::<rustls::Error>() {
             return matches!(
                 alert,
                 AlertDescription::BadCertificate

@@ -64,7 +64,7 @@ impl State {
             return fault(StatusCode::BAD_REQUEST, "InvalidIdentityToken");
         }
         self.given += 1;
-        let (number, end) = (self.given, jiff::Timestamp::now() + self.life);
+        let (number, end) = (self.given, now() + self.life);
         let text = format!(
             "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIA{number:016}</AccessKeyId>\
              <SecretAccessKey>secret-{number:033}</SecretAccessKey><SessionToken>session-{number}</SessionToken>\
@@ -85,6 +85,11 @@ impl State {
         let bytes = STANDARD.encode([7; 32]);
         (StatusCode::OK, json!({"Plaintext": bytes, "CiphertextBlob": bytes}).to_string())
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "what a service does")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }
 
 fn percent_decoded(text: &str) -> String {

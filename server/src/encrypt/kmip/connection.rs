@@ -102,14 +102,13 @@ impl Connections {
         attempts(&self.limits, repeat, || async {
             let answer = self.exchange(repeat, &request).await?;
             let outcomes = message::outcomes(&answer, operations).map_err(not_understood)?;
-            let [only] = operations else { return Ok(outcomes) };
-            match outcomes.first() {
-                // Of what was changed, services say nothing else.
-                Some(Err(_)) if matches!(only, Operation::Decrypt { .. }) => Ok(outcomes),
-                Some(Err(failed)) if failed.reason == Reason::Passing => {
+            match (operations, outcomes.as_slice()) {
+                // Of changed bytes some services say nothing else.
+                ([Operation::Decrypt { .. }], _) => Ok(outcomes),
+                ([_], [Err(failed)]) if failed.reason == Reason::Passing => {
                     Err(Failure::Broken(failed.said.clone()))
                 }
-                Some(_) | None => Ok(outcomes),
+                (_, _) => Ok(outcomes),
             }
         })
         .await
