@@ -21,7 +21,6 @@ const CRYPTOGRAPHIC_ALGORITHM: Tag = Tag::of(0x28);
 const CRYPTOGRAPHIC_PARAMETERS: Tag = Tag::of(0x2b);
 const IV_COUNTER_NONCE: Tag = Tag::of(0x3d);
 const MAXIMUM_ITEMS: Tag = Tag::of(0x4f);
-const NAME: Tag = Tag::of(0x53);
 const NAME_TYPE: Tag = Tag::of(0x54);
 const NAME_VALUE: Tag = Tag::of(0x55);
 const OBJECT_TYPE: Tag = Tag::of(0x57);
@@ -303,7 +302,7 @@ pub(super) fn outcomes(answer: &[u8], operations: &[Operation<'_>]) -> Result<Ou
     }
     // A message that isn't understood, or whose sender isn't known, has one answer that names no operation.
     if let [Answered { operation: None, id: _, outcome: Err(failed) }] = results.as_slice() {
-        return Ok(vec![Err(failed.clone()); operations.len()]);
+        return Ok(operations.iter().map(|_| Err(failed.clone())).collect());
     }
     if results.len() != operations.len() {
         return Err(TtlvError::Missing(BATCH_ITEM));
