@@ -125,3 +125,47 @@ async fn a_vault_that_isnt_there_holds_up_no_start_and_is_told() {
     let refused = client.send("PUT", "/photos/a", "", &headers, "x").await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.text());
 }
+
+#[tokio::test]
+async fn a_clients_certificate_is_looked_through_before_a_server_gets_it() {
+    let folder = tempfile::TempDir::new().unwrap();
+    coffer_tests::identity::write(folder.path());
+    for name in ["client", "other"] {
+        coffer_tests::identity::client(folder.path(), name, "photos");
+    }
+    let indented = |file: &str| -> String {
+        let text = std::fs::read_to_string(folder.path().join(file)).unwrap();
+        text.lines().map(|line| format!("    {line}\n")).collect()
+    };
+    let port = coffer_tests::server::free_address().port();
+    let kms = format!(
+        "  kms:\n    kmip:\n      address: localhost:{port}\n      caConfigMapRef: {{name: ca}}\n      \
+         clientCertificateSecretRef: {{name: client}}\n    defaultKey: photos\n"
+    );
+    let with = |key: &str| {
+        format!(
+            "{}---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ca\ndata:\n  ca.crt: |\n{}---\napiVersion: v1\nkind: Secret\n\
+             metadata:\n  name: client\nstringData:\n  tls.crt: |\n{}  tls.key: |\n{}",
+            tenant("photos", &kms),
+            indented("ca.crt"),
+            indented("client/tls.crt"),
+            indented(key)
+        )
+    };
+    let stage = Stage::played(&[("photos.yaml", &with("other/tls.key"))]);
+    let wrong = "spec.kms.kmip.clientCertificateSecretRef: in Secret `client`, `tls.crt` isn't a certificate";
+    stage.until("another's key is told", || stage.err().contains(wrong)).await;
+    stage.write("photos.yaml", &with("client/tls.key"));
+    let client = stage.client("env").await;
+    let told = "KMS: the KMS can't be reached";
+    stage.until("the server tries it", || stage.err().contains(told)).await;
+    assert_eq!(client.send("PUT", "/photos", "", &[], "").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_role_of_aws_needs_a_cluster() {
+    let kms = "  kms:\n    awsKms:\n      region: eu-west-1\n      webIdentity: {roleArn: \"arn:aws:iam::123456789012:role/photos\"}\n";
+    let stage = Stage::played(&[("photos.yaml", &tenant("photos", kms))]);
+    let told = "spec.kms.awsKms.webIdentity: there is no ServiceAccount outside a cluster; for `play`, log in by credentialsSecretRef";
+    stage.until("it is told", || stage.err().contains(told)).await;
+}
