@@ -27,8 +27,19 @@ pub struct Bucket {
     pub region: String,
     /// How its objects are encrypted unless their writers say; opaque here.
     pub encryption: Option<Vec<u8>>,
+    /// Whether what would be stored plain is to be refused; kept here, and held to by who writes.
+    pub requires_encryption: bool,
     /// What tells it from any other bucket that had, or will have, its name.
     pub number: u64,
+}
+
+/// How what is written into a bucket is to be encrypted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BucketProtection {
+    /// [`Bucket::encryption`]; `None` leaves what is there.
+    pub encryption: Option<Vec<u8>>,
+    /// [`Bucket::requires_encryption`].
+    pub requires_encryption: bool,
 }
 
 /// Exactly what a bucket holds; uploads in progress are not in it.
@@ -60,6 +71,21 @@ impl Store {
         region: &str,
         now: Timestamp,
     ) -> Result<Bucket, StoreError> {
+        self.create_protected_bucket(name, region, &BucketProtection::default(), now).await
+    }
+
+    /// The same of one that was never without this protection.
+    ///
+    /// # Errors
+    /// As [`Store::create_bucket`].
+    pub async fn create_protected_bucket(
+        &self,
+        name: &BucketName,
+        region: &str,
+        protection: &BucketProtection,
+        now: Timestamp,
+    ) -> Result<Bucket, StoreError> {
+        let BucketProtection { encryption, requires_encryption } = protection;
         self.admit(0)?;
         let at = key::bucket(name.as_str());
         loop {
@@ -73,7 +99,8 @@ impl Store {
                 id,
                 created: to_micros(now),
                 region: region.to_owned(),
-                encryption: None,
+                encryption: encryption.clone(),
+                requires_encryption: *requires_encryption,
             };
             let mut batch = Batch::default();
             batch.require(Condition::Absent(at.clone()));
@@ -106,10 +133,41 @@ impl Store {
         name: &BucketName,
         encryption: Option<Vec<u8>>,
     ) -> Result<(), StoreError> {
+        self.change_bucket(name, |record| record.encryption.clone_from(&encryption)).await
+    }
+
+    /// Sets how a bucket's objects are protected from now on; writes nothing where it is so. Those that are there stay as they are.
+    ///
+    /// # Errors
+    /// As [`Store::set_bucket_encryption`].
+    pub async fn protect_bucket(
+        &self,
+        name: &BucketName,
+        protection: &BucketProtection,
+    ) -> Result<(), StoreError> {
+        let BucketProtection { encryption, requires_encryption } = protection;
+        self.change_bucket(name, |record| {
+            if encryption.is_some() {
+                record.encryption.clone_from(encryption);
+            }
+            record.requires_encryption = *requires_encryption;
+        })
+        .await
+    }
+
+    async fn change_bucket(
+        &self,
+        name: &BucketName,
+        change: impl Fn(&mut BucketRecord),
+    ) -> Result<(), StoreError> {
         self.admit(0)?;
         loop {
-            let (read, mut record) = self.bucket_record(name).await?;
-            record.encryption.clone_from(&encryption);
+            let (read, before) = self.bucket_record(name).await?;
+            let mut record = before.clone();
+            change(&mut record);
+            if record == before {
+                return Ok(());
+            }
             let at = key::bucket(name.as_str());
             let mut batch = Batch::default();
             batch.require(Condition::Is(at.clone(), read));
@@ -127,8 +185,8 @@ impl Store {
     /// `NoSuchBucket`, `BucketNotEmpty`, `Unavailable`.
     pub async fn delete_bucket(&self, name: &BucketName, now: Timestamp) -> Result<(), StoreError> {
         loop {
-            let (read, BucketRecord { id, created: _, region: _, encryption: _ }) =
-                self.bucket_record(name).await?;
+            let (read, record) = self.bucket_record(name).await?;
+            let id = record.id;
             let objects = key::objects(id);
             let end = successor(&objects);
             let first = Scan {
@@ -227,8 +285,8 @@ impl Store {
 }
 
 fn into_bucket(name: BucketName, record: BucketRecord) -> Bucket {
-    let BucketRecord { id, created, region, encryption } = record;
-    Bucket { name, created, region, encryption, number: id.0 }
+    let BucketRecord { id, created, region, encryption, requires_encryption } = record;
+    Bucket { name, created, region, encryption, requires_encryption, number: id.0 }
 }
 
 fn corrupt_bucket(name: &BucketName, cause: DecodeError) -> StoreError {

@@ -13,21 +13,27 @@ pub(crate) struct BucketRecord {
     pub(crate) created: Timestamp,
     pub(crate) region: String,
     pub(crate) encryption: Option<Vec<u8>>,
+    pub(crate) requires_encryption: bool,
 }
 
 impl BucketRecord {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let Self { id, created, region, encryption } = self;
+        let Self { id, created, region, encryption, requires_encryption } = self;
         let mut encoder = Encoder::record();
         encoder.number(1, id.0).time(2, *created).text(3, region);
         if let Some(encryption) = encryption {
             encoder.bytes(4, encryption);
+        }
+        // Only where it is so: what nothing is asked of stays readable to an earlier version.
+        if *requires_encryption {
+            encoder.number(5, 1);
         }
         encoder.finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (mut id, mut created, mut region, mut encryption) = (None, None, None, None);
+        let mut requires_encryption = false;
         for field in record(bytes)? {
             let field = field?;
             match field.tag {
@@ -35,6 +41,7 @@ impl BucketRecord {
                 2 => created = Some(field.time()?),
                 3 => region = Some(field.text()?),
                 4 => encryption = Some(field.value.to_vec()),
+                5 => requires_encryption = field.number()? != 0,
                 tag => return Err(DecodeError::Unknown(tag)),
             }
         }
@@ -43,6 +50,31 @@ impl BucketRecord {
             created: created.ok_or(DecodeError::Missing(2))?,
             region: region.ok_or(DecodeError::Missing(3))?,
             encryption,
+            requires_encryption,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_reads_back_and_an_unmarked_one_has_the_old_form() {
+        for (encryption, requires_encryption) in
+            [(None, false), (Some(b"sealed".to_vec()), false), (None, true)]
+        {
+            let record = BucketRecord {
+                id: BucketId(7),
+                created: Timestamp::UNIX_EPOCH,
+                region: "r".to_owned(),
+                encryption,
+                requires_encryption,
+            };
+            let bytes = record.encode();
+            assert_eq!(BucketRecord::decode(&bytes), Ok(record.clone()));
+            let plain = BucketRecord { requires_encryption: false, ..record }.encode();
+            assert_eq!(bytes == plain, !requires_encryption);
+        }
     }
 }
