@@ -37,6 +37,7 @@ mod people;
 mod encryption;
 mod kms_api;
 mod control;
+mod protected;
 mod bucket_policies;
 mod rows;
 mod logs;

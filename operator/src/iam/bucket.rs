@@ -75,7 +75,11 @@ impl Managed for Bucket {
         let number = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or_default();
         // Until the server has looked again, what it was stays told.
         let before = self.status.clone().unwrap_or_default();
-        let coverage = answer.get("coverage").and_then(coverage).or(before.coverage);
+        let coverage = match answer.get("coverage").and_then(coverage) {
+            // Nothing protects nothing.
+            Some(coverage) => Some(coverage).filter(|it| *it != BucketCoverage::default()),
+            None => before.coverage,
+        };
         let status = json!({
             "encrypted": coverage.as_ref().and_then(encrypted),
             "coverage": coverage,

@@ -261,9 +261,11 @@ pub async fn step<K: Managed>(resource: &K, world: &dyn World, now: Timestamp) -
         _ => Map::new(),
     };
     let (outcome, again) = match done {
-        Ok(Done { outcome, status: fields, again }) => {
+        Ok(Done { outcome, status: mut fields, again }) => {
+            // What is nothing any more goes.
+            fields.retain(|_, value| !value.is_null());
             status.retain(|name, _| fields.contains_key(name));
-            status.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
+            status.extend(fields);
             (outcome, again)
         }
         // What it was stays told.
