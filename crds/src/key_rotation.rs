@@ -45,7 +45,7 @@ use crate::reference::TenantRef;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!has(self.tenantRef.namespace)").message(
+    validation = Rule::new("!has(self.tenantRef.__namespace__)").message(
         "spec.tenantRef.namespace: a rotation is about all of a Tenant; make it in the Tenant's namespace, and leave this out"
     ),
     validation = Rule::new(

@@ -27,6 +27,7 @@ const LONGEST_ERROR: usize = 900;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Told {
+    from: Option<String>,
     to: String,
     started: String,
     finished: Option<String>,
@@ -112,6 +113,7 @@ fn forgotten(before: KeyRotationStatus, resync: Duration) -> Done {
 /// What the server says, as status and conditions.
 fn done(told: &Told, known: Option<bool>, resync: Duration) -> Done {
     let Told {
+        from,
         to,
         started,
         finished,
@@ -138,6 +140,9 @@ fn done(told: &Told, known: Option<bool>, resync: Duration) -> Done {
         }
         (Some(_), _) => {
             let message = match (default_of.as_slice(), unused) {
+                _ if from.as_ref() == Some(to) => format!(
+                    "it is done: what earlier versions of `{to}` protected is under its newest one"
+                ),
                 ([], Some(true)) => "it is done, and the old key protects nothing any more".to_owned(),
                 ([], Some(false)) => {
                     "it is done, but something is under the old key again: a client names it".to_owned()
@@ -268,6 +273,12 @@ mod tests {
                 json!({"finished": at, "oldKeyUnused": false, "defaultOf": ["tenant", "bucket/a"]}),
                 ready,
                 "still the default of `tenant`, `bucket/a`;",
+            ),
+            (
+                "versions of one key",
+                json!({"finished": at, "from": "new"}),
+                ready,
+                "earlier versions of `new`",
             ),
             (
                 "over, and not all of it",

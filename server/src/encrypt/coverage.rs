@@ -105,12 +105,12 @@ impl Share {
 impl Covered {
     fn of(&mut self, bytes: Option<&[u8]>) -> &mut Share {
         let Some(bytes) = bytes else { return &mut self.plain };
-        match Record::decode(bytes).map(|record| record.sealed.protection().clone()) {
-            Ok(Protection::Customer(_)) => &mut self.customers,
-            Ok(Protection::S3(sealed) | Protection::Kms(sealed)) => {
-                self.keys.entry(sealed.name).or_default()
+        let Ok(record) = Record::decode(bytes) else { return &mut self.damaged };
+        match record.sealed.protection() {
+            Protection::Customer(_) => &mut self.customers,
+            Protection::S3(sealed) | Protection::Kms(sealed) => {
+                self.keys.entry(sealed.name.clone()).or_default()
             }
-            Err(_damaged) => &mut self.damaged,
         }
     }
 
