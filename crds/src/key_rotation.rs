@@ -20,28 +20,72 @@ use crate::reference::TenantRef;
     status = "KeyRotationStatus",
     derive = "PartialEq",
     doc = "One rotation of a Tenant's keys: all that is encrypted under one is put under another, once. Neither content nor ETag nor time of an object changes. Deleting it stops it; what was done until then stays.",
-    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether it is done"),
-    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        description = "Why it is ready or isn't"),
-    printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenantRef.name",
-        description = "The Tenant that it is about"),
-    printcolumn(name = "From", type_ = "string", json_path = ".spec.from",
-        description = "The old key; empty: every key but the new one"),
-    printcolumn(name = "To", type_ = "string", json_path = ".status.to",
-        description = "The new key"),
-    printcolumn(name = "Progress", type_ = "string", json_path = ".status.progress",
-        description = "How much of this pass is done"),
-    printcolumn(name = "Resealed", type_ = "integer", json_path = ".status.resealed",
-        description = "How many objects and uploads were put under the new key"),
-    printcolumn(name = "Remaining", type_ = "integer", json_path = ".status.remaining",
-        description = "How many couldn't be"),
-    printcolumn(name = "Old Key Unused", type_ = "string", json_path = ".status.oldKeyUnused",
-        description = "Whether the old key protects nothing any more"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp",
-        description = "How long the resource exists"),
-    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
-        description = "What is the matter and what to do")
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether it is done"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Why it is ready or isn't"
+    ),
+    printcolumn(
+        name = "Tenant",
+        type_ = "string",
+        json_path = ".spec.tenantRef.name",
+        description = "The Tenant that it is about"
+    ),
+    printcolumn(
+        name = "From",
+        type_ = "string",
+        json_path = ".spec.from",
+        description = "The old key; empty: every key but the new one"
+    ),
+    printcolumn(
+        name = "To",
+        type_ = "string",
+        json_path = ".status.to",
+        description = "The new key"
+    ),
+    printcolumn(
+        name = "Progress",
+        type_ = "string",
+        json_path = ".status.progress",
+        description = "How much of this pass is done"
+    ),
+    printcolumn(
+        name = "Resealed",
+        type_ = "integer",
+        json_path = ".status.resealed",
+        description = "How many objects and uploads were put under the new key"
+    ),
+    printcolumn(
+        name = "Remaining",
+        type_ = "integer",
+        json_path = ".status.remaining",
+        description = "How many couldn't be"
+    ),
+    printcolumn(
+        name = "Old Key Unused",
+        type_ = "string",
+        json_path = ".status.oldKeyUnused",
+        description = "Whether the old key protects nothing any more"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "How long the resource exists"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        description = "What is the matter and what to do"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

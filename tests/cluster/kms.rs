@@ -189,13 +189,17 @@ async fn load(client: Client, worker: usize, stop: Arc<AtomicBool>) -> (u64, Vec
     while !stop.load(Ordering::Relaxed) {
         number = (number + 7) % OBJECTS;
         let written = format!("/album/load/{worker}");
-        for (method, path, body) in
-            [("PUT", &written, "x"), ("GET", &written, ""), ("GET", &format!("/album/{number}"), "")]
-        {
+        for (method, path, body) in [
+            ("PUT", &written, "x"),
+            ("GET", &written, ""),
+            ("GET", &format!("/album/{number}"), ""),
+        ] {
             requests += 1;
             match client.try_send(method, path, "", &[], body).await {
                 Ok(answer) if answer.status == 200 => {}
-                Ok(answer) => failed.push(format!("{method} {path}: {} {}", answer.status, answer.text())),
+                Ok(answer) => {
+                    failed.push(format!("{method} {path}: {} {}", answer.status, answer.text()))
+                }
                 Err(error) => failed.push(format!("{method} {path}: {error}")),
             }
         }
@@ -217,7 +221,9 @@ async fn k3_a_key_is_replaced_by_resources_under_load() {
         key('M')
     ));
     let spec = |default: &str| {
-        format!("kms: {{static: {{secretRef: {{name: keys}}}}, defaultKey: {default}}}\niam: {{resyncInterval: 2s}}")
+        format!(
+            "kms: {{static: {{secretRef: {{name: keys}}}}, defaultKey: {default}}}\niam: {{resyncInterval: 2s}}"
+        )
     };
     cluster::apply(&tenant("rotated", "photos", &spec("photos")));
     wait_ready("rotated", "photos");
@@ -258,7 +264,15 @@ async fn k3_a_key_is_replaced_by_resources_under_load() {
          spec: {tenantRef: {name: photos}, from: photos}",
     );
     // The operator is gone in its midst; the next one goes on.
-    kubectl(&["delete", "pods", "-n", "coffer-system", "-l", "app.kubernetes.io/name=coffer-operator", "--wait=false"]);
+    kubectl(&[
+        "delete",
+        "pods",
+        "-n",
+        "coffer-system",
+        "-l",
+        "app.kubernetes.io/name=coffer-operator",
+        "--wait=false",
+    ]);
     cluster::wait_for("rotated", &["keyrotation.coffer.dev/away"]);
     println!("rotated after {:?}", begin.elapsed());
     let (status, took) = eventually("the old key is unused", Duration::from_mins(1), async || {
@@ -272,11 +286,19 @@ async fn k3_a_key_is_replaced_by_resources_under_load() {
     for worker in workers {
         let (made, failed) = worker.await.unwrap();
         requests += made;
-        assert!(failed.is_empty(), "{} of {made}: {:#?}", failed.len(), &failed[..failed.len().min(5)]);
+        assert!(
+            failed.is_empty(),
+            "{} of {made}: {:#?}",
+            failed.len(),
+            &failed[..failed.len().min(5)]
+        );
     }
     println!("{requests} requests meanwhile, none failed");
     let number = |name: &str| status[name].as_u64().unwrap_or_default();
-    assert_eq!((status["to"].as_str(), status["phase"].as_str()), (Some("archive"), Some("Finished")));
+    assert_eq!(
+        (status["to"].as_str(), status["phase"].as_str()),
+        (Some("archive"), Some("Finished"))
+    );
     assert_eq!((number("remaining"), status.get("defaultOf")), (0, None), "{status}");
     assert!(number("resealed") > 0, "{status}");
     let columns = kubectl(&["get", "krot", "-n", "rotated"]);
@@ -301,7 +323,8 @@ async fn k3_a_key_is_replaced_by_resources_under_load() {
     eventually("the bucket is all encrypted", Duration::from_mins(1), async || {
         let status = get("bucket.coffer.dev", "rotated", "album")["status"].clone();
         let keys = &status["coverage"]["keys"];
-        (status["encrypted"] == "100%" && keys[0]["name"] == "archive" && keys[1].is_null()).then_some(())
+        (status["encrypted"] == "100%" && keys[0]["name"] == "archive" && keys[1].is_null())
+            .then_some(())
     })
     .await;
     kubectl(&["delete", "keyrotation.coffer.dev", "away", "-n", "rotated", "--timeout=60s"]);

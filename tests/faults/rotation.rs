@@ -117,8 +117,7 @@ async fn rotated(objects: usize, kills: u32) {
     let begin = Instant::now();
     all(objects, async |number| {
         let (kind, _) = form(number);
-        let answer =
-            client.send("PUT", &path(number), "", &headers(kind), content(number)).await;
+        let answer = client.send("PUT", &path(number), "", &headers(kind), content(number)).await;
         assert_eq!(answer.status, 200, "{}: {}", path(number), answer.text());
     })
     .await;
@@ -164,7 +163,10 @@ async fn rotated(objects: usize, kills: u32) {
         lives.load(Ordering::Relaxed),
         answered.iter().sum::<usize>()
     );
-    assert!(lives.load(Ordering::Relaxed) > 0, "it was over before the first kill; use more objects");
+    assert!(
+        lives.load(Ordering::Relaxed) > 0,
+        "it was over before the first kill; use more objects"
+    );
     assert_eq!((&told["remaining"], &told["customers"]), (&0.into(), &own.into()), "{told}");
     assert_eq!(told["oldKeyProtectsNothing"], true, "{told}");
 

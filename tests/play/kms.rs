@@ -137,10 +137,14 @@ async fn a_key_is_replaced_by_manifests_alone() {
     let stage = Stage::played(&[
         ("photos.yaml", &tenant("photos", KMS)),
         ("keys.yaml", &secret(&[("archive", 1), ("photos", 2)])),
-        ("bucket.yaml", &in_tenant("Bucket", "album", "encryption: {type: SSE-S3}, requireEncryption: true")),
+        (
+            "bucket.yaml",
+            &in_tenant("Bucket", "album", "encryption: {type: SSE-S3}, requireEncryption: true"),
+        ),
     ]);
     let client = stage.client("env").await;
-    let ready = "Bucket/default/album: ready: the server has it with this policy, quota and encryption";
+    let ready =
+        "Bucket/default/album: ready: the server has it with this policy, quota and encryption";
     stage.until("the bucket is there", || stage.out().contains(ready)).await;
     for number in 0..20 {
         let put = client.send("PUT", &format!("/album/{number}"), "", &[], "x").await;
@@ -150,8 +154,12 @@ async fn a_key_is_replaced_by_manifests_alone() {
     let still = "KeyRotation/default/away: ready: it is done, but the old key is still the default of `tenant`";
     stage.until("the rotation is done", || stage.out().contains(still)).await;
     // The Tenant's default follows, and the old key is gone.
-    stage.write("photos.yaml", &tenant("photos", &KMS.replace("defaultKey: photos", "defaultKey: archive")));
-    let unused = "KeyRotation/default/away: ready: it is done, and the old key protects nothing any more";
+    stage.write(
+        "photos.yaml",
+        &tenant("photos", &KMS.replace("defaultKey: photos", "defaultKey: archive")),
+    );
+    let unused =
+        "KeyRotation/default/away: ready: it is done, and the old key protects nothing any more";
     stage.until("the old key is unused", || stage.out().contains(unused)).await;
     stage.write("keys.yaml", &secret(&[("archive", 1)]));
     for number in 0..20 {
@@ -169,7 +177,9 @@ async fn a_key_is_replaced_by_manifests_alone() {
     let refused = "spec.to: can't be changed; make a new resource for another rotation";
     stage.until("the edit is refused", || stage.err().contains(refused)).await;
     std::fs::remove_file(stage.path("manifests/rotation.yaml")).unwrap();
-    stage.until("it is let go of", || stage.out().contains("KeyRotation/default/away: removed")).await;
+    stage
+        .until("it is let go of", || stage.out().contains("KeyRotation/default/away: removed"))
+        .await;
 }
 
 #[tokio::test]

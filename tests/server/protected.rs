@@ -47,7 +47,12 @@ fn rotation(name: &str, from: Option<&str>, to: Option<&str>, begin: bool) -> Va
     json!({ "owner": owner("KeyRotation", name), "from": from, "to": to, "begin": begin })
 }
 
-async fn root(server: &Server, line: &str, form: Form, body: impl Into<bytes::Bytes>) -> coffer_tests::client::Answer {
+async fn root(
+    server: &Server,
+    line: &str,
+    form: Form,
+    body: impl Into<bytes::Bytes>,
+) -> coffer_tests::client::Answer {
     crate::encryption::ask(server, line, &[&form.write()], body).await
 }
 
@@ -169,7 +174,8 @@ async fn a_bucket_that_requires_encryption_stores_nothing_plain_by_any_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_kms_a_default_and_a_rotation_are_refused_and_a_bucket_may_require_customers_keys() {
+async fn without_a_kms_a_default_and_a_rotation_are_refused_and_a_bucket_may_require_customers_keys()
+ {
     let (server, control) = server_with(false, &[]).await;
     for encryption in [json!({"type": "SSE-S3"}), json!({"type": "SSE-KMS", "key": "archive"})] {
         put(&control, "bucket", bucket("album", &encryption, true), "CofferNoKms").await;
@@ -259,11 +265,13 @@ async fn rotations_of_resources_wait_for_each_other_resume_and_are_told_apart() 
     let released = put(&control, "release", release("three"), "").await;
     assert_eq!(released, json!({ "remaining": false }));
     let line = "GET /minio/admin/v3/key-rotation";
-    let left: Value = serde_json::from_slice(&send(server.client(), line, &[], "").await.body).unwrap();
+    let left: Value =
+        serde_json::from_slice(&send(server.client(), line, &[], "").await.body).unwrap();
     assert!(left["stopped"].is_string() && left["finished"].is_null(), "{left}");
     let seen = left["resealed"].clone();
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let later: Value = serde_json::from_slice(&send(server.client(), line, &[], "").await.body).unwrap();
+    let later: Value =
+        serde_json::from_slice(&send(server.client(), line, &[], "").await.body).unwrap();
     assert_eq!(later["resealed"], seen);
     for number in [0, 700, 1499] {
         let line = format!("GET /photos/{number:04}");

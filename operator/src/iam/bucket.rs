@@ -181,7 +181,8 @@ mod tests {
 
     #[test]
     fn a_column_says_how_much_is_encrypted_and_never_too_much() {
-        let key = |objects| json!({"name": "a", "objects": objects, "oldest": null, "newest": null});
+        let key =
+            |objects| json!({"name": "a", "objects": objects, "oldest": null, "newest": null});
         for (claim, plain, customers, keys, expected) in [
             ("nothing is there", 0, 0, vec![], None),
             ("all", 0, 1, vec![key(2)], Some("100%")),

@@ -143,9 +143,12 @@ fn done(told: &Told, known: Option<bool>, resync: Duration) -> Done {
                 _ if from.as_ref() == Some(to) => format!(
                     "it is done: what earlier versions of `{to}` protected is under its newest one"
                 ),
-                ([], Some(true)) => "it is done, and the old key protects nothing any more".to_owned(),
+                ([], Some(true)) => {
+                    "it is done, and the old key protects nothing any more".to_owned()
+                }
                 ([], Some(false)) => {
-                    "it is done, but something is under the old key again: a client names it".to_owned()
+                    "it is done, but something is under the old key again: a client names it"
+                        .to_owned()
                 }
                 ([], None) => "it is done".to_owned(),
                 (defaults, _) => format!(
@@ -333,7 +336,10 @@ mod tests {
     fn no_more_names_are_told_than_the_schema_takes() {
         let many: Vec<String> = (0..40).map(|n| format!("bucket/{n}")).collect();
         let told = names(&many).unwrap();
-        assert_eq!((told.len(), told[30].as_str(), told[31].as_str()), (32, "bucket/30", "and 9 more"));
+        assert_eq!(
+            (told.len(), told[30].as_str(), told[31].as_str()),
+            (32, "bucket/30", "and 9 more")
+        );
         assert_eq!(listed(&many), "`bucket/0`, `bucket/1`, `bucket/2` and 37 more");
         assert_eq!((names(&[]), names(&many[..1]).map(|names| names.len())), (None, Some(1)));
     }

@@ -152,7 +152,8 @@ fn without_kms(manifests: &Manifests) -> Vec<String> {
         };
         let key = tenant_of(reference, &of.namespace);
         if manifests.tenants.get(&key).is_some_and(|tenant| tenant.spec.kms.is_none()) {
-            problems.push(problem(of, &format!("{field}: the Tenant `{key}` has no spec.kms; set it")));
+            problems
+                .push(problem(of, &format!("{field}: the Tenant `{key}` has no spec.kms; set it")));
         }
     }
     problems

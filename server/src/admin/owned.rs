@@ -17,7 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use coffer_policy::{Kind, Policy};
 use coffer_signature::SecretKey;
 use coffer_store::{
-    Bucket, BucketName, BucketProtection, Entry, ListQuery, Precondition, StoreError, UploadEntry, UploadQuery,
+    Bucket, BucketName, BucketProtection, Entry, ListQuery, Precondition, StoreError, UploadEntry,
+    UploadQuery,
 };
 use jiff::Timestamp;
 use serde::Deserialize;

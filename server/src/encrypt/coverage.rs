@@ -290,7 +290,10 @@ mod tests {
         assert_eq!(told(2), [("b", 5), ("c", 3), (OTHERS, 3)]);
         assert_eq!(told(0), [(OTHERS, 11)]);
         assert_eq!(bucket.objects(), 11);
-        assert!(OTHERS.parse::<KeyName>().is_err() && OTHERS.parse::<coffer_store::BucketName>().is_err());
+        assert!(
+            OTHERS.parse::<KeyName>().is_err()
+                && OTHERS.parse::<coffer_store::BucketName>().is_err()
+        );
     }
 
     #[test]

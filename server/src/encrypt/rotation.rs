@@ -138,10 +138,8 @@ impl Rotation {
         now: Timestamp,
     ) -> Result<Progress, RotationError> {
         let keys = self.keys.as_deref().ok_or(RotationError::NoKms)?;
-        let running = |last: &Progress| RotationError::Running {
-            to: last.to.clone(),
-            whose: last.whose(),
-        };
+        let running =
+            |last: &Progress| RotationError::Running { to: last.to.clone(), whose: last.whose() };
         // Who has to wait isn't let wait for the page in work.
         if let Some(last) = self.progress().await?.filter(Progress::is_running) {
             return Err(running(&last));
@@ -177,9 +175,8 @@ impl Rotation {
     /// # Errors
     /// The store's.
     pub(crate) async fn release(&self, resource: &str, now: Timestamp) -> Result<(), StoreError> {
-        let is_its = |last: &Progress| {
-            last.owner.as_ref().is_some_and(|owner| owner.resource == resource)
-        };
+        let is_its =
+            |last: &Progress| last.owner.as_ref().is_some_and(|owner| owner.resource == resource);
         self.store.forget_progress(&name_of(resource)).await?;
         if !self.progress().await?.is_some_and(|last| is_its(&last)) {
             // All but the one in work are let go of without waiting for it.

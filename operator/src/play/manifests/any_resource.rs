@@ -48,15 +48,8 @@ fn valid<K: Managed>(
 
 impl AnyResource {
     /// The kinds.
-    pub const KINDS: [&str; 7] = [
-        "Policy",
-        "PolicyTest",
-        "User",
-        "PolicyBinding",
-        "AccessKey",
-        "Bucket",
-        "KeyRotation",
-    ];
+    pub const KINDS: [&str; 7] =
+        ["Policy", "PolicyTest", "User", "PolicyBinding", "AccessKey", "Bucket", "KeyRotation"];
 
     /// A valid resource from its manifest.
     ///

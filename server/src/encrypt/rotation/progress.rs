@@ -190,7 +190,11 @@ mod tests {
             assert_eq!(progress.is_running(), next == Next::Pass, "{claim}");
             assert_eq!(progress.error.is_some(), remaining > 0, "{claim}");
             if next == Next::Pass {
-                assert_eq!((progress.pass, progress.total, progress.seen), (pass + 1, 9, 0), "{claim}");
+                assert_eq!(
+                    (progress.pass, progress.total, progress.seen),
+                    (pass + 1, 9, 0),
+                    "{claim}"
+                );
             }
         }
     }

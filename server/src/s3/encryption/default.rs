@@ -57,7 +57,10 @@ impl Mode {
             Self::Kms(Some(key)) => Some(key),
         };
         let name = named.or(keys.default_key()).ok_or(None)?;
-        keys.for_sealing(name, bucket.as_str(), &KmsContext::default()).await.map(drop).map_err(Some)
+        keys.for_sealing(name, bucket.as_str(), &KmsContext::default())
+            .await
+            .map(drop)
+            .map_err(Some)
     }
 }
 

@@ -370,7 +370,8 @@ async fn stays_plain(handlers: &Handlers, bucket: &BucketName) -> Result<(), Ref
     if handlers.encryption.required {
         return Err(choose::plain(choose::By::Tenant));
     }
-    let bucket = handlers.store.bucket(bucket).await.map_err(|error| crate::s3::fault::refusal(&error))?;
+    let bucket =
+        handlers.store.bucket(bucket).await.map_err(|error| crate::s3::fault::refusal(&error))?;
     if bucket.requires_encryption { Err(choose::plain(choose::By::Bucket)) } else { Ok(()) }
 }
 
