@@ -6,6 +6,8 @@
 
 pub mod keys;
 pub mod rotation;
+pub mod coverage;
+mod uploads;
 pub mod provider;
 pub mod measured;
 pub mod attempts;

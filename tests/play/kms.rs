@@ -169,3 +169,81 @@ async fn a_role_of_aws_needs_a_cluster() {
     let told = "spec.kms.awsKms.webIdentity: there is no ServiceAccount outside a cluster; for `play`, log in by credentialsSecretRef";
     stage.until("it is told", || stage.err().contains(told)).await;
 }
+
+fn in_tenant(kind: &str, name: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: coffer.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{tenantRef: {{name: photos}}, {spec}}}\n"
+    )
+}
+
+#[tokio::test]
+async fn a_key_is_replaced_by_manifests_alone() {
+    let stage = Stage::played(&[
+        ("photos.yaml", &tenant("photos", KMS)),
+        ("keys.yaml", &secret(&[("archive", 1), ("photos", 2)])),
+        (
+            "bucket.yaml",
+            &in_tenant("Bucket", "album", "encryption: {type: SSE-S3}, requireEncryption: true"),
+        ),
+    ]);
+    let client = stage.client("env").await;
+    let ready =
+        "Bucket/default/album: ready: the server has it with this policy, quota and encryption";
+    stage.until("the bucket is there", || stage.out().contains(ready)).await;
+    for number in 0..20 {
+        let put = client.send("PUT", &format!("/album/{number}"), "", &[], "x").await;
+        assert_eq!(put.header("x-amz-server-side-encryption"), "AES256", "{}", put.text());
+    }
+    stage.write("rotation.yaml", &in_tenant("KeyRotation", "away", "from: photos, to: archive"));
+    let still = "KeyRotation/default/away: ready: it is done, but the old key is still the default of `tenant`";
+    stage.until("the rotation is done", || stage.out().contains(still)).await;
+    // The Tenant's default follows, and the old key is gone.
+    stage.write(
+        "photos.yaml",
+        &tenant("photos", &KMS.replace("defaultKey: photos", "defaultKey: archive")),
+    );
+    let unused =
+        "KeyRotation/default/away: ready: it is done, and the old key protects nothing any more";
+    stage.until("the old key is unused", || stage.out().contains(unused)).await;
+    stage.write("keys.yaml", &secret(&[("archive", 1)]));
+    for number in 0..20 {
+        let mut got = client.send("GET", &format!("/album/{number}"), "", &[], "").await;
+        let begin = std::time::Instant::now();
+        while got.status != StatusCode::OK {
+            assert!(begin.elapsed().as_secs() < 30, "{} {}", got.text(), stage.err());
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            got = client.reconnecting().send("GET", &format!("/album/{number}"), "", &[], "").await;
+        }
+        assert_eq!(got.text(), "x");
+    }
+    // It was done once; an edit of it is refused.
+    stage.write("rotation.yaml", &in_tenant("KeyRotation", "away", "from: photos, to: photos"));
+    let refused = "spec.to: can't be changed; make a new resource for another rotation";
+    stage.until("the edit is refused", || stage.err().contains(refused)).await;
+    std::fs::remove_file(stage.path("manifests/rotation.yaml")).unwrap();
+    stage
+        .until("it is let go of", || stage.out().contains("KeyRotation/default/away: removed"))
+        .await;
+}
+
+#[tokio::test]
+async fn what_needs_a_kms_says_so() {
+    let bucket = in_tenant("Bucket", "album", "encryption: {type: SSE-KMS, key: archive}");
+    let stage = Stage::played(&[
+        ("photos.yaml", &tenant("photos", "")),
+        ("bucket.yaml", &bucket),
+        ("rotation.yaml", &in_tenant("KeyRotation", "away", "to: archive")),
+    ]);
+    for of in ["Bucket/default/album", "KeyRotation/default/away"] {
+        let told = format!("{of}: The Tenant has no KMS: set its spec.kms");
+        stage.until(&told, || stage.err().contains(&told)).await;
+    }
+    let report = crate::check::check(&[stage.path("manifests").as_path()]);
+    for line in [
+        "Bucket default/album: spec.encryption: the Tenant `default/photos` has no spec.kms",
+        "KeyRotation default/away: spec.tenantRef: the Tenant `default/photos` has no spec.kms",
+    ] {
+        let said = String::from_utf8_lossy(&report.stderr);
+        assert!(said.contains(line), "{line} isn't in {report:?}");
+    }
+}

@@ -268,9 +268,9 @@ async fn a_bucket_of_a_resource_is_there_with_its_mark_or_not_at_all() {
         };
         draft.put_owned_bucket(&wanted, &whose, now())
     };
-    let tags = BTreeMap::new();
+    let settings = BucketSettings::default();
     let create = async |edit: &dyn Fn(&mut Draft, &Bucket) -> Result<(), Refused>| {
-        iam.create_bucket(&photos, "us-east-1", &tags, now(), edit).await
+        iam.create_bucket(&photos, "us-east-1", &settings, now(), edit).await
     };
     // What is refused leaves neither.
     let refusing = |draft: &mut Draft, made: &Bucket| {
