@@ -243,7 +243,7 @@ async fn a_key_is_replaced_while_the_server_runs_and_never_by_one_that_opens_not
 
 #[tokio::test]
 async fn a_bucket_of_a_resource_is_there_with_its_mark_or_not_at_all() {
-    use coffer_store::{BucketName, StoreError};
+    use coffer_store::{BucketName, BucketSettings, StoreError};
 
     use super::mark::{Marked, Owner};
     use super::owned::{For, OwnedBucket};
