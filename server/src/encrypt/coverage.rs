@@ -48,7 +48,7 @@ pub struct Share {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Covered {
     /// [`Bucket::number`]: another bucket of the name isn't this one.
-    number: u64,
+    pub(crate) number: u64,
     /// What is stored plain.
     pub plain: Share,
     /// What is under keys of customers (SSE-C).
