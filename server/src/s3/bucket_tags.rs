@@ -84,7 +84,7 @@ pub(super) async fn put(
     });
     let tags = checked(pairs.collect::<Result<Vec<_>, _>>()?)?;
     handlers.store.set_bucket_tags(context.bucket()?, tags).await.map_err(fault::s3)?;
-    Ok(S3Response::with_status(dto::PutBucketTaggingOutput {}, StatusCode::NO_CONTENT))
+    Ok(S3Response::new(dto::PutBucketTaggingOutput {}))
 }
 
 pub(super) async fn delete(

@@ -83,6 +83,10 @@ impl Service {
         {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         }
+        // Source: AWS, PutBucketTagging; the library has another.
+        if response.status() == StatusCode::OK && operation == Operation::PutBucketTagging {
+            *response.status_mut() = StatusCode::NO_CONTENT;
+        }
         // An object that was read is the client's bytes, never a document of ours.
         let ours = operation != Operation::GetObject || !response.status().is_success();
         if !ours {

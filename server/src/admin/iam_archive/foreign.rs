@@ -22,9 +22,20 @@ pub(super) fn as_meant(document: &Value) -> Value {
 
 /// Whether this is what the policy of this name is anyway. MinIO writes its own into every archive.
 pub(super) fn is_built_in(name: &str, policy: &Policy) -> bool {
-    let same = |built_in: &Policy| built_in.document() == policy.document();
-    built_in::policy(name).is_some_and(same)
-        || (name == "readonly" && policy.document() == READONLY)
+    let given = unordered(policy.document());
+    let is_it = |document: &str| given.is_some() && given == unordered(document);
+    built_in::policy(name).is_some_and(|built_in| is_it(built_in.document()))
+        || (name == "readonly" && is_it(READONLY))
+}
+
+/// A canonical document with the actions of each statement in one order: MinIO writes them in any.
+fn unordered(document: &str) -> Option<Value> {
+    let mut document: Value = serde_json::from_str(document).ok()?;
+    for statement in document.get_mut("Statement")?.as_array_mut()? {
+        let actions = statement.get_mut("Action").and_then(Value::as_array_mut)?;
+        actions.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+    }
+    Some(document)
 }
 
 /// A statement, in two where its Resource is said of some of its actions only.
