@@ -48,10 +48,6 @@ impl PyKmip {
         kmip
     }
 
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-    }
-
     /// What an administrator does, by another client.
     fn administer(&self, what: &str, name: &str) -> String {
         let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("parts/kmip/client.py");
@@ -113,25 +109,30 @@ impl Service for PyKmip {
 
     async fn start(&mut self) {
         use std::os::unix::process::CommandExt as _;
-        std::fs::remove_file(self.folder.path().join("log")).ok();
+        let log = self.folder.path().join("log");
+        std::fs::remove_file(&log).ok();
         let output = std::fs::File::create(self.folder.path().join("output")).unwrap();
         let process = Command::new(programs().join("pykmip-server"))
-            .args(["-f", "server.conf", "-l", "log"])
+            .args(["-f", "server.conf", "-l"])
+            .arg(&log)
             .current_dir(self.folder.path())
             .process_group(0)
             .stdout(Stdio::null())
             .stderr(output)
             .spawn()
             .unwrap();
-        self.process = Some(process);
+        let process = self.process.insert(process);
         for _ in 0..300 {
-            if self.log().contains("Starting connection service") {
+            if std::fs::read_to_string(&log).is_ok_and(|log| log.contains("Starting connection")) {
                 return;
+            }
+            if process.try_wait().unwrap().is_some() {
+                break;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         let output = std::fs::read_to_string(self.folder.path().join("output"));
-        panic!("{} {output:?}", self.log());
+        panic!("{output:?}");
     }
 }
 
