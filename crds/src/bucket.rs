@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::reference::TenantRef;
@@ -21,7 +22,7 @@ use crate::tenant::DeletionPolicy;
     namespaced,
     status = "BucketStatus",
     derive = "PartialEq",
-    doc = "A bucket in a Tenant, with its policy, quota and tags.",
+    doc = "A bucket in a Tenant, with its policy, quota, tags and encryption.",
     validation = Rule::new(
         "has(self.spec.bucketName) || self.metadata.name.matches('^[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]$')"
     ).message(
@@ -41,6 +42,8 @@ use crate::tenant::DeletionPolicy;
         description = "How many objects it holds"),
     printcolumn(name = "Usage", type_ = "string", json_path = ".status.usage",
         description = "How much they hold together"),
+    printcolumn(name = "Encrypted", type_ = "string", json_path = ".status.encrypted",
+        description = "How many of its objects are encrypted"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp",
         description = "How long the resource exists"),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
@@ -92,6 +95,17 @@ pub struct BucketSpec {
     )]
     pub tags: Option<BTreeMap<String, String>>,
 
+    /// How its objects are encrypted whose writers choose nothing. What another hand sets is put back. Those that are there stay as they
+    /// are. It needs the Tenant's `spec.kms`. Default: as the bucket has it, by `PutBucketEncryption`; else as the Tenant does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<BucketEncryption>,
+
+    /// True: what would be stored plain is refused (`AccessDenied`). Without `encryption` here, of the bucket or of the Tenant, every
+    /// writer has to ask for one; where the Tenant has no KMS that can only be SSE-C. Default: false; the Tenant's
+    /// `spec.kms.requireEncryption` holds nevertheless.
+    #[serde(default)]
+    pub require_encryption: bool,
+
     /// True: what exists already under this name and was made by another hand is taken over, and becomes what this resource
     /// says. Default: false; then it is left alone, and this resource is `Stalled` with `NotOwned`.
     #[serde(default)]
@@ -101,6 +115,79 @@ pub struct BucketSpec {
     /// all objects in it. Default: `Retain`.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+}
+
+/// How objects are encrypted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.key) || self.type == 'SSE-KMS'").message(
+    "spec.encryption.key: only SSE-KMS takes a key; SSE-S3 uses the Tenant's spec.kms.defaultKey"
+))]
+pub struct BucketEncryption {
+    /// `SSE-S3`: under the Tenant's `spec.kms.defaultKey`, for everybody who may read the object. `SSE-KMS`: under a key that readers
+    /// and writers need rights on.
+    #[serde(rename = "type")]
+    pub form: EncryptionForm,
+
+    /// The key of SSE-KMS, by its name in the KMS, which must have it. Default: the Tenant's `spec.kms.defaultKey`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 128),
+        regex(pattern = r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$")
+    )]
+    pub key: Option<String>,
+}
+
+/// A form of encryption that needs no key of the writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum EncryptionForm {
+    /// Keys of the Tenant.
+    #[serde(rename = "SSE-S3")]
+    S3,
+    /// Keys with rights of their own.
+    #[serde(rename = "SSE-KMS")]
+    Kms,
+}
+
+/// What protects what a bucket holds, as the server's last look over all objects has found it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BucketCoverage {
+    /// Objects that are stored plain.
+    pub plain: i64,
+
+    /// Objects under keys of their writers (SSE-C).
+    pub customers: i64,
+
+    /// Objects whose record of their encryption is damaged; the server's log says more once they are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<i64>,
+
+    /// Objects under keys of the KMS: those 16 that protect the most, and all others together as `*`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 17))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub keys: Option<Vec<KeyCoverage>>,
+}
+
+/// What one key protects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyCoverage {
+    /// Its name in the KMS, or `*`.
+    #[schemars(length(min = 1, max = 128))]
+    pub name: String,
+
+    /// Objects under it.
+    pub objects: i64,
+
+    /// When the oldest of them was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<String>,
+
+    /// When the newest of them was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<String>,
 }
 
 /// What a bucket is, as last seen.
@@ -132,4 +219,13 @@ pub struct BucketStatus {
     /// How much they hold together, as of the last look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<String>,
+
+    /// How many of its objects are encrypted, in percent. `100%`: all of them; never rounded up to it. Of the same age as `coverage`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<String>,
+
+    /// What protects its objects. The server looks over all of them every 5 minutes, and this follows within the Tenant's
+    /// `spec.iam.resyncInterval`: what was written since isn't in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<BucketCoverage>,
 }

@@ -88,6 +88,16 @@ pub enum Reason {
     InUse,
     /// It goes beyond what the Tenant's `spec.iam` allows.
     BeyondBoundary,
+    /// The Tenant has no KMS, which this needs; see its `spec.kms`.
+    NoKms,
+    /// Keys are being replaced; the message says how far it is.
+    Rotating,
+    /// Another rotation of the Tenant is under way; this one waits for its end.
+    Queued,
+    /// Keys were replaced.
+    Rotated,
+    /// A rotation is over and left something under the old key; the message says why.
+    RotationIncomplete,
     /// Its time is over.
     Expired,
     /// The API server didn't answer; the operator tries again.
@@ -98,7 +108,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for documentation and metrics.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 37] = [
         Self::Answering,
         Self::Starting,
         Self::RollingOut,
@@ -128,6 +138,11 @@ impl Reason {
         Self::NotAllowed,
         Self::InUse,
         Self::BeyondBoundary,
+        Self::NoKms,
+        Self::Rotating,
+        Self::Queued,
+        Self::Rotated,
+        Self::RotationIncomplete,
         Self::Expired,
         Self::ApiUnavailable,
         Self::Internal,
@@ -165,6 +180,11 @@ impl Reason {
             Self::NotAllowed => "NotAllowed",
             Self::InUse => "InUse",
             Self::BeyondBoundary => "BeyondBoundary",
+            Self::NoKms => "NoKms",
+            Self::Rotating => "Rotating",
+            Self::Queued => "Queued",
+            Self::Rotated => "Rotated",
+            Self::RotationIncomplete => "RotationIncomplete",
             Self::Expired => "Expired",
             Self::ApiUnavailable => "ApiUnavailable",
             Self::Internal => "Internal",

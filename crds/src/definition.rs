@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::{Map, Value, json};
 
-use crate::{AccessKey, Bucket, Policy, PolicyBinding, PolicyTest, Tenant, User};
+use crate::{AccessKey, Bucket, KeyRotation, Policy, PolicyBinding, PolicyTest, Tenant, User};
 
 /// Longest list where a field doesn't say less.
 const MAX_ITEMS: u64 = 32;
@@ -71,6 +71,7 @@ pub fn all() -> Result<Vec<Definition>, DefinitionError> {
         Definition { file: "accesskeys.yaml", json: finish(&AccessKey::crd())? },
         Definition { file: "policybindings.yaml", json: finish(&PolicyBinding::crd())? },
         Definition { file: "buckets.yaml", json: finish(&Bucket::crd())? },
+        Definition { file: "keyrotations.yaml", json: finish(&KeyRotation::crd())? },
     ])
 }
 

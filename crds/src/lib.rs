@@ -19,10 +19,12 @@ pub mod user;
 pub mod access_key;
 pub mod policy_binding;
 pub mod bucket;
+pub mod key_rotation;
 pub mod definition;
 
 pub use access_key::{AccessKey, AccessKeySpec, AccessKeyStatus};
 pub use bucket::{Bucket, BucketSpec, BucketStatus};
+pub use key_rotation::{KeyRotation, KeyRotationSpec, KeyRotationStatus};
 pub use policy::{Policy, PolicySpec, PolicyStatus};
 pub use policy_binding::{PolicyBinding, PolicyBindingSpec, PolicyBindingStatus};
 pub use policy_test::{PolicyTest, PolicyTestSpec, PolicyTestStatus};

@@ -292,7 +292,7 @@ pub struct CertificateStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KmsStatus {
-    /// Its provider: `static`, `vault` or `awsKms`.
+    /// Its provider: `static`, `vault`, `awsKms`, `kmip` or `kes`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
 

@@ -1,4 +1,4 @@
-//! The resources in a Tenant: policies and their tests, users, access keys, bindings, buckets. A cluster and `play` share
+//! The resources in a Tenant: policies and their tests, users, access keys, bindings, buckets, rotations of keys. A cluster and `play` share
 //! what is here; where they differ is the [`World`].
 //!
 //! ```text
@@ -18,6 +18,7 @@ pub mod user;
 pub mod access_key;
 pub mod policy_binding;
 pub mod bucket;
+pub mod key_rotation;
 
 pub use crate::play::manifests::Key;
 pub use managed::{Done, Job, Managed, Stepped, release, step};

@@ -49,6 +49,12 @@ impl<K> Seen<K>
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
+    /// What is in a store that is filled already.
+    pub fn already(store: Store<K>) -> Self {
+        let (_, filled) = tokio::sync::watch::channel(true);
+        Self { store, filled }
+    }
+
     /// Returns once all that is there was seen. What was not seen before may be there nevertheless.
     pub async fn filled(&self) {
         // The sender is gone only with the watch, at the end of the process.

@@ -38,6 +38,7 @@ use zeroize::Zeroizing;
 use crate::answer::Refusal;
 use crate::authenticate::{DecodedBody, RootCredentials};
 use crate::authorize::{Caller, Decision};
+use crate::encrypt::coverage::Looking;
 use crate::encrypt::rotation::Rotation;
 use crate::iam::Iam;
 use crate::iam::name::Name;
@@ -63,6 +64,7 @@ pub struct Admin {
     /// `None` where none is configured.
     kms: Option<Kms>,
     rotation: Arc<Rotation>,
+    looking: Arc<Looking>,
     place: Place,
     started: std::time::Instant,
 }
@@ -105,6 +107,7 @@ pub(crate) struct Request<'a> {
 
 impl Admin {
     /// Puts the parts together.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of its own")]
     pub fn new(
         iam: Option<Arc<Iam>>,
         root: Arc<ArcSwap<RootCredentials>>,
@@ -112,9 +115,11 @@ impl Admin {
         region: String,
         kms: Option<Kms>,
         rotation: Arc<Rotation>,
+        looking: Arc<Looking>,
         place: Place,
     ) -> Self {
-        Self { iam, root, store, region, kms, rotation, place, started: std::time::Instant::now() }
+        let started = std::time::Instant::now();
+        Self { iam, root, store, region, kms, rotation, looking, place, started }
     }
 
     /// Authorizes, reads and answers a request. `told` is the last decision that was made about it, for the audit record.
@@ -188,6 +193,7 @@ impl Admin {
             Operation::Explain => self.explain(call).await,
             Operation::RotateKey => self.rotate_key(call).await,
             Operation::KeyRotation => self.key_rotation().await,
+            Operation::OwnKeyRotation => self.own_key_rotation(call).await,
             Operation::KmsStatus => self.kms_status().await,
             Operation::KmsVersion => self.kms_version(),
             Operation::KmsApis => self.kms_apis(),

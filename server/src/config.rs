@@ -94,6 +94,10 @@ pub struct Config {
     #[command(flatten)]
     pub kms: Kms,
 
+    /// Seconds between two looks over all objects for what protects them, which metrics and the operator are told; 0: no looks.
+    #[arg(long, env = "COFFER_COVERAGE_SECONDS", default_value_t = 300)]
+    pub coverage_seconds: u32,
+
     /// Where audit records go.
     #[command(flatten)]
     pub audit: AuditSettings,

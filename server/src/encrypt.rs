@@ -1,17 +1,23 @@
 //! What encryption at rest needs: the providers of external keys, behind [`coffer_sse::kms::Kms`], and the bucket keys that requests
 //! work with.
 //!
-//! Each provider bounds and repeats its calls ([`http::Limits`]), reads its credentials and its CA again when their files change, and
+//! Each provider bounds and repeats its calls ([`attempts::Limits`]), reads its credentials and its CA again when their files change, and
 //! passes one suite of behaviours (`tests/kms/suite.rs`). What a request asks for, and what it gets, is in [`crate::s3::encryption`].
 
 pub mod keys;
 pub mod rotation;
+pub mod coverage;
+mod uploads;
 pub mod provider;
 pub mod measured;
+pub mod attempts;
 pub mod http;
 pub mod static_key;
 pub mod vault;
 pub mod aws_kms;
+pub mod kmip;
+pub mod kes;
+mod web_identity;
 mod file;
 
 use std::sync::Arc;

@@ -14,11 +14,10 @@ pub mod owned;
 pub mod seal;
 mod row;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use coffer_store::{Bucket, BucketName, IamRows, Store, StoreError};
+use coffer_store::{Bucket, BucketName, BucketSettings, IamRows, Store, StoreError};
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
@@ -133,13 +132,13 @@ impl Iam {
         &self,
         name: &BucketName,
         region: &str,
-        tags: &BTreeMap<String, String>,
+        settings: &BucketSettings,
         now: Timestamp,
         edit: impl Fn(&mut Draft, &Bucket) -> Result<(), Refused>,
     ) -> Result<Bucket, IamError> {
         let _one_at_a_time = self.changing.lock().await;
         loop {
-            let planned = self.store.plan_bucket(name, region, tags.clone(), now).await?;
+            let planned = self.store.plan_bucket(name, region, settings, now).await?;
             let bucket = planned.bucket().clone();
             let before = self.snapshot();
             let mut draft = Draft::of(&before);

@@ -38,6 +38,7 @@ use admin::{Admin, Place};
 use audit::{Audit, AuditError};
 use authenticate::{Authenticator, CredentialsError, RootCredentials};
 use config::Config;
+use encrypt::coverage::Looking;
 use encrypt::keys::Keys;
 use encrypt::rotation::Rotation;
 use iam::seal::SealingKeysError;
@@ -130,7 +131,11 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let place = encrypt::provider::place(&config.kms);
     let kms = encryption.keys.clone().zip(place);
     let kms = kms.map(|(keys, (name, endpoint))| admin::Kms { keys, name, endpoint });
-    let rotation = Arc::new(Rotation::new(store.clone(), &encryption));
+    let outdated = Arc::new(Notify::new());
+    let rotation = Arc::new(Rotation::new(store.clone(), &encryption, Arc::clone(&outdated)));
+    let pause = Duration::from_secs(u64::from(config.coverage_seconds));
+    let looking = Looking::new(store.clone(), Arc::clone(&metrics), pause, outdated);
+    let looking = Arc::new(looking);
     let admin = Admin::new(
         iam.clone(),
         Arc::clone(&root),
@@ -138,9 +143,11 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         config.region.clone(),
         kms,
         Arc::clone(&rotation),
+        Arc::clone(&looking),
         Place { data: config.data.clone(), listen: config.listen },
     );
     let rotating = tokio::spawn(async move { rotation.work().await });
+    let looking = tokio::spawn(async move { looking.work().await });
     let control = config.control_ca.as_ref().and(config.control_name.clone());
     let authenticator = Authenticator::new(
         root,
@@ -172,6 +179,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     accept::serve(listener, tls, limits, answer, stop, drain).await;
     sweeper.abort();
     rotating.abort();
+    looking.abort();
     // What still holds the store is cut off with the runtime; what was acknowledged is durable either way.
     if tokio::time::timeout(LAST_STEPS, store.close()).await.is_err() {
         info!("connections were cut off");

@@ -1,5 +1,7 @@
 //! What the server counts, for Prometheus.
 
+mod coverage;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -11,6 +13,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::encrypt::coverage::Coverage;
+use coverage::CoverageMetrics;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
@@ -111,6 +116,7 @@ pub struct Metrics {
     garbage: Gauge,
     usable: Gauge,
     kms: KmsMetrics,
+    coverage: CoverageMetrics,
 }
 
 impl Default for Metrics {
@@ -128,6 +134,7 @@ impl Default for Metrics {
             garbage: Gauge::default(),
             usable: Gauge::default(),
             kms: KmsMetrics::default(),
+            coverage: CoverageMetrics::default(),
         };
         let Self {
             registry,
@@ -141,8 +148,10 @@ impl Default for Metrics {
             garbage,
             usable,
             kms,
+            coverage,
         } = &mut metrics;
         kms.register(registry);
+        coverage.register(registry);
         registry.register("requests", "Requests that were answered", requests.clone());
         registry.register_with_unit(
             "request_duration",
@@ -213,6 +222,11 @@ impl Metrics {
     /// What is counted of the KMS.
     pub fn kms(&self) -> &KmsMetrics {
         &self.kms
+    }
+
+    /// This is what protects objects.
+    pub(crate) fn covers(&self, coverage: &Coverage) {
+        self.coverage.set(coverage);
     }
 
     pub(crate) fn audit_lost(&self) {

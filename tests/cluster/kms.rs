@@ -1,5 +1,7 @@
 //! A Tenant whose keys are in a Vault beside the cluster, in which its pod logs in by its ServiceAccount.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use coffer_tests::client::Client;
@@ -178,4 +180,166 @@ async fn k2_keys_in_a_secret_are_followed() {
     .await;
     wait_ready("static", "photos");
     assert_eq!(client.reconnecting().send("GET", "/photos/a", "", &[], "").await.text(), "x");
+}
+
+/// Reads and writes until told to stop: how many requests, and which failed.
+async fn load(client: Client, worker: usize, stop: Arc<AtomicBool>) -> (u64, Vec<String>) {
+    let (mut requests, mut failed) = (0, Vec::new());
+    let mut number = worker;
+    while !stop.load(Ordering::Relaxed) {
+        number = (number + 7) % OBJECTS;
+        let written = format!("/album/load/{worker}");
+        for (method, path, body) in [
+            ("PUT", &written, "x"),
+            ("GET", &written, ""),
+            ("GET", &format!("/album/{number}"), ""),
+        ] {
+            requests += 1;
+            match client.try_send(method, path, "", &[], body).await {
+                Ok(answer) if answer.status == 200 => {}
+                Ok(answer) => {
+                    failed.push(format!("{method} {path}: {} {}", answer.status, answer.text()))
+                }
+                Err(error) => failed.push(format!("{method} {path}: {error}")),
+            }
+        }
+    }
+    (requests, failed)
+}
+
+const OBJECTS: usize = 1500;
+
+/// The old key's whole way out, by resources alone: a new default, a rotation under load, and the key is removed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k3_a_key_is_replaced_by_resources_under_load() {
+    cluster::install();
+    namespace("rotated");
+    let key = |last: char| format!("MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMT{last}=");
+    cluster::apply(&format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: keys, namespace: rotated}}\nstringData:\n  photos: {}\n  archive: {}\n",
+        key('I'),
+        key('M')
+    ));
+    let spec = |default: &str| {
+        format!(
+            "kms: {{static: {{secretRef: {{name: keys}}}}, defaultKey: {default}}}\niam: {{resyncInterval: 2s}}"
+        )
+    };
+    cluster::apply(&tenant("rotated", "photos", &spec("photos")));
+    wait_ready("rotated", "photos");
+    cluster::apply(
+        "apiVersion: coffer.dev/v1alpha1\nkind: Bucket\nmetadata: {name: album, namespace: rotated}\n\
+         spec: {tenantRef: {name: photos}, encryption: {type: SSE-S3}, requireEncryption: true}",
+    );
+    cluster::wait_for("rotated", &["bucket.coffer.dev/album"]);
+    let root = client("rotated", "photos");
+    for number in 0..OBJECTS {
+        assert_eq!(put(&root, &format!("/album/{number}")).await, (200, "AES256".to_owned()));
+    }
+    // By another hand: put back.
+    assert_eq!(root.send("DELETE", "/album", "encryption=", &[], "").await.status, 204);
+    let ((), took) = eventually("the default is put back", Duration::from_secs(30), async || {
+        (put(&root, "/album/0").await == (200, "AES256".to_owned())).then_some(())
+    })
+    .await;
+    println!("a default encryption was put back after {took:?}");
+
+    let uid = get("pod", "rotated", "photos-0")["metadata"]["uid"].clone();
+    cluster::apply(&tenant("rotated", "photos", &spec("archive")));
+    eventually("another pod", Duration::from_mins(1), async || {
+        let pod = get("pod", "rotated", "photos-0");
+        (pod["metadata"]["uid"].is_string() && pod["metadata"]["uid"] != uid).then_some(())
+    })
+    .await;
+    wait_ready("rotated", "photos");
+    let client = client("rotated", "photos");
+    let stop = Arc::new(AtomicBool::new(false));
+    let workers: Vec<_> = (0..3)
+        .map(|worker| tokio::spawn(load(client.clone(), worker, Arc::clone(&stop))))
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begin = Instant::now();
+    cluster::apply(
+        "apiVersion: coffer.dev/v1alpha1\nkind: KeyRotation\nmetadata: {name: away, namespace: rotated}\n\
+         spec: {tenantRef: {name: photos}, from: photos}",
+    );
+    // The operator is gone in its midst; the next one goes on.
+    kubectl(&[
+        "delete",
+        "pods",
+        "-n",
+        "coffer-system",
+        "-l",
+        "app.kubernetes.io/name=coffer-operator",
+        "--wait=false",
+    ]);
+    cluster::wait_for("rotated", &["keyrotation.coffer.dev/away"]);
+    println!("rotated after {:?}", begin.elapsed());
+    let (status, took) = eventually("the old key is unused", Duration::from_mins(1), async || {
+        let status = get("keyrotation.coffer.dev", "rotated", "away")["status"].clone();
+        (status["oldKeyUnused"] == true).then_some(status)
+    })
+    .await;
+    println!("known to be unused {took:?} later: {status}");
+    stop.store(true, Ordering::Relaxed);
+    let mut requests = 0;
+    for worker in workers {
+        let (made, failed) = worker.await.unwrap();
+        requests += made;
+        assert!(
+            failed.is_empty(),
+            "{} of {made}: {:#?}",
+            failed.len(),
+            &failed[..failed.len().min(5)]
+        );
+    }
+    println!("{requests} requests meanwhile, none failed");
+    let number = |name: &str| status[name].as_u64().unwrap_or_default();
+    assert_eq!(
+        (status["to"].as_str(), status["phase"].as_str()),
+        (Some("archive"), Some("Finished"))
+    );
+    assert_eq!((number("remaining"), status.get("defaultOf")), (0, None), "{status}");
+    assert!(number("resealed") > 0, "{status}");
+    let columns = kubectl(&["get", "krot", "-n", "rotated"]);
+    assert!(columns.contains("OLD KEY UNUSED") && columns.contains("100%"), "{columns}");
+
+    // The old key goes, and everything opens in a server that has never seen it.
+    let patch = r#"[{"op": "remove", "path": "/data/photos"}]"#;
+    kubectl(&["patch", "secret", "keys", "-n", "rotated", "--type=json", "-p", patch]);
+    let uid = get("pod", "rotated", "photos-0")["metadata"]["uid"].clone();
+    kubectl(&["delete", "pod", "photos-0", "-n", "rotated"]);
+    eventually("another pod", Duration::from_mins(1), async || {
+        let pod = get("pod", "rotated", "photos-0");
+        (pod["metadata"]["uid"].is_string() && pod["metadata"]["uid"] != uid).then_some(())
+    })
+    .await;
+    wait_ready("rotated", "photos");
+    let client = coffer_tests::cluster::client("rotated", "photos");
+    for number in 0..OBJECTS {
+        assert_eq!(client.send("GET", &format!("/album/{number}"), "", &[], "").await.text(), "x");
+    }
+    // What it has found out is told of the bucket too.
+    eventually("the bucket is all encrypted", Duration::from_mins(1), async || {
+        let status = get("bucket.coffer.dev", "rotated", "album")["status"].clone();
+        let keys = &status["coverage"]["keys"];
+        (status["encrypted"] == "100%" && keys[0]["name"] == "archive" && keys[1].is_null())
+            .then_some(())
+    })
+    .await;
+    kubectl(&["delete", "keyrotation.coffer.dev", "away", "-n", "rotated", "--timeout=60s"]);
+    assert!(get("keyrotation.coffer.dev", "rotated", "away").is_null());
+    // One that can't be says why.
+    cluster::apply(
+        "apiVersion: coffer.dev/v1alpha1\nkind: KeyRotation\nmetadata: {name: nowhere, namespace: rotated}\n\
+         spec: {tenantRef: {name: photos}, to: nobody}",
+    );
+    eventually("the key is missed", Duration::from_secs(30), async || {
+        let status = get("keyrotation.coffer.dev", "rotated", "nowhere")["status"].clone();
+        let conditions = status["conditions"].as_array()?.clone();
+        let stalled = conditions.into_iter().find(|it| it["type"] == "Stalled")?;
+        (stalled["status"] == "True" && stalled["reason"] == "KmsKeyUnusable").then_some(())
+    })
+    .await;
+    kubectl(&["delete", "keyrotation.coffer.dev", "nowhere", "-n", "rotated", "--timeout=60s"]);
 }

@@ -161,6 +161,7 @@ async fn g1_a_folder_of_manifests_is_a_tenant_with_all_that_is_in_it() {
 
     keys_are_replaced_under_load(&root).await;
     drift_by_mc_is_put_back(folder.path()).await;
+    another_operator_goes_on().await;
     an_edit_that_fails_a_test_changes_nothing(&root).await;
     what_is_in_use_stays(&root).await;
 
@@ -212,6 +213,18 @@ async fn keys_are_replaced_under_load(root: &Client) {
     let mut old = root.clone();
     old.credentials.access_key_id = keys[0].parse().unwrap();
     assert_eq!(old.send("GET", "/", "", &[], "").await.code(), "InvalidAccessKeyId");
+}
+
+/// One that starts with many resources there takes up all of them, and those that came while there was none.
+async fn another_operator_goes_on() {
+    let without = cluster::WithoutOperator::begin().await;
+    cluster::apply(&format!(
+        "apiVersion: coffer.dev/v1alpha1\nkind: Policy\nmetadata: {{name: meanwhile, namespace: {NAMESPACE}}}\nspec: {{tenantRef: \
+         {{name: photos}}, statements: [{{effect: Allow, actions: [\"s3:ListBucket\"], resources: [\"*\"]}}]}}"
+    ));
+    drop(without);
+    ready_all();
+    kubectl(&["delete", "policy.coffer.dev", "meanwhile", "-n", NAMESPACE, "--timeout=30s"]);
 }
 
 async fn drift_by_mc_is_put_back(folder: &Path) {

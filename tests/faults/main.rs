@@ -18,6 +18,7 @@ mod kill;
 mod open;
 mod writers;
 mod encrypted;
+mod rotation;
 mod failing_disk;
 mod disk_full;
 mod second_process;

@@ -1,16 +1,18 @@
 //! Keys in AWS KMS, as moto speaks it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use coffer_server::encrypt::aws_kms::{AwsKms, AwsKmsSettings};
+use coffer_server::encrypt::aws_kms::{AwsKms, AwsKmsSettings, AwsLogin};
 use coffer_server::encrypt::http::Limits;
 use coffer_sse::kms::{KeyStatus, Kms, KmsError};
 use coffer_tests::identity;
 use http::{Method, StatusCode};
 use tempfile::TempDir;
 
+use crate::every_provider::Service;
+use crate::gate::{Gate, Way};
 use crate::https::Https;
 use crate::suite::{self, Creation, context, name};
 
@@ -57,29 +59,70 @@ impl Moto {
         assert_eq!(answer.0, StatusCode::OK);
     }
 
-    /// What a server is told to use it.
-    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
+    /// What a server is told to use it, by way of a port.
+    pub(crate) fn settings(&self, port: u16) -> Vec<(&'static str, String)> {
         let path = |name: &str| self.folder.path().join(name).display().to_string();
         vec![
             ("COFFER_KMS_PROVIDER", "aws-kms".to_owned()),
             ("COFFER_KMS_AWS_REGION", "eu-west-1".to_owned()),
-            ("COFFER_KMS_AWS_ENDPOINT", format!("https://localhost:{}", self.port)),
+            ("COFFER_KMS_AWS_ENDPOINT", format!("https://localhost:{port}")),
             ("COFFER_KMS_CA", path("ca.crt")),
             ("COFFER_KMS_CREDENTIALS", path("root")),
-            ("COFFER_KMS_DEFAULT_KEY", "photos".to_owned()),
-            ("COFFER_AUTO_ENCRYPT", "true".to_owned()),
         ]
     }
 
+    /// Its certificate is known by the CA in it.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its keys are in its memory: it is stopped by what lies before it.
+    pub(crate) async fn behind_a_gate() -> GatedMoto {
+        let moto = Self::start().await;
+        let gate = Gate::before(moto.port).await;
+        GatedMoto { moto, gate }
+    }
+
     fn provider(&self) -> AwsKms {
+        self.provider_by(AwsLogin::Files(self.folder.path().join("root")))
+    }
+
+    pub(crate) fn provider_by(&self, login: AwsLogin) -> AwsKms {
         AwsKms::new(AwsKmsSettings {
             region: "eu-west-1".to_owned(),
             endpoint: Some(format!("https://localhost:{}", self.port)),
             ca: self.folder.path().join("ca.crt"),
-            credentials: self.folder.path().join("root"),
+            login,
             limits: Limits::default(),
         })
         .unwrap()
+    }
+}
+
+pub(crate) struct GatedMoto {
+    moto: Moto,
+    gate: Gate,
+}
+
+impl Service for GatedMoto {
+    fn settings(&self, port: u16) -> Vec<(&'static str, String)> {
+        self.moto.settings(port)
+    }
+
+    fn port(&self) -> u16 {
+        self.gate.port()
+    }
+
+    fn stop(&mut self) {
+        self.gate.set(Way::Shut);
+    }
+
+    async fn start(&mut self) {
+        self.gate.set(Way::Open);
     }
 }
 

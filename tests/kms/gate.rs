@@ -1,4 +1,5 @@
-//! What lies between a server and its KMS: it lets everything through, or slowly, or takes connections and never answers.
+//! What lies between a server and its KMS: it lets everything through, or slowly, or takes connections and
+//! never answers, or ends them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub(crate) enum Way {
     Slow = 1,
     /// Nothing comes back.
     Stuck = 2,
+    /// As if nobody were there: every connection ends.
+    Shut = 3,
 }
 
 #[derive(Debug)]
@@ -33,6 +36,9 @@ impl Gate {
         let shared = Arc::clone(&way);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                if shared.load(Ordering::SeqCst) == Way::Shut as u8 {
+                    continue;
+                }
                 tokio::spawn(pass(client, port, Arc::clone(&shared)));
             }
         });
@@ -64,6 +70,7 @@ async fn pass(client: TcpStream, port: u16, way: Arc<AtomicU8>) {
         match way.load(Ordering::SeqCst) {
             0 => {}
             1 => tokio::time::sleep(Duration::from_millis(400)).await,
+            3 => break,
             _ => {
                 while way.load(Ordering::SeqCst) == 2 {
                     tokio::time::sleep(Duration::from_millis(20)).await;

@@ -12,10 +12,15 @@
 
 mod suite;
 mod https;
+mod tls_service;
 mod unreachable;
 mod static_keys;
 mod vault;
 mod vault_tests;
 mod aws_kms;
+mod web_identity;
+mod kmip;
+mod kes;
 mod gate;
 mod real_server;
+mod every_provider;

@@ -16,12 +16,10 @@ use crate::aws_kms::Moto;
 use crate::gate::{Gate, Way};
 use crate::vault::RealVault;
 
-const CANARY: &str = "canary-Zq7wX2kLmN9pRtVb3-of-32-b";
+pub(crate) const CANARY: &str = "canary-Zq7wX2kLmN9pRtVb3-of-32-b";
 
 /// A server whose KMS is this Vault, by way of `port`.
 async fn beside(vault: &RealVault, port: u16, data_keys: &str, login: &[(&str, String)]) -> Server {
-    let folder = TempDir::new().unwrap();
-    identity::write(folder.path());
     let mut settings = vec![
         ("COFFER_KMS_PROVIDER", "vault".to_owned()),
         ("COFFER_KMS_VAULT_ADDRESS", format!("https://localhost:{port}")),
@@ -31,6 +29,13 @@ async fn beside(vault: &RealVault, port: u16, data_keys: &str, login: &[(&str, S
         ("COFFER_AUTO_ENCRYPT", "true".to_owned()),
     ];
     settings.extend(login.iter().cloned());
+    started(&settings).await
+}
+
+/// A server with these settings.
+pub(crate) async fn started(settings: &[(&str, String)]) -> Server {
+    let folder = TempDir::new().unwrap();
+    identity::write(folder.path());
     let settings: Vec<(&str, &str)> =
         settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
     Server::start_in(folder, &settings).await
@@ -55,18 +60,18 @@ async fn send(client: &Client, line: &str, body: &str) -> Answer {
     client.send(method, path, query, &[], body.to_owned()).await
 }
 
-async fn done(server: &Server, line: &str, body: &str) -> Answer {
+pub(crate) async fn done(server: &Server, line: &str, body: &str) -> Answer {
     let answer = send(server.client(), line, body).await;
     assert!(answer.status.is_success(), "{line}: {} {}", answer.status, answer.text());
     answer
 }
 
-async fn key_status(server: &Server) -> Value {
+pub(crate) async fn key_status(server: &Server) -> Value {
     let answer = done(server, "GET /minio/kms/v1/key/status", "").await;
     serde_json::from_str(&answer.text()).unwrap()
 }
 
-async fn becomes_well(server: &Server, line: &str, within: Duration) {
+pub(crate) async fn becomes_well(server: &Server, line: &str, within: Duration) {
     let begin = Instant::now();
     loop {
         let answer = send(server.client(), line, CANARY).await;
@@ -88,7 +93,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn assert_nothing_plain(server: &Server) {
+pub(crate) fn assert_nothing_plain(server: &Server) {
     for file in files(server.folder()) {
         let held = std::fs::read(&file).unwrap_or_default();
         let found = held.windows(CANARY.len()).any(|part| part == CANARY.as_bytes());
@@ -97,14 +102,14 @@ fn assert_nothing_plain(server: &Server) {
 }
 
 /// Writes and reads objects of a bucket until told to stop.
-struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     done: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<Vec<String>>,
 }
 
 impl Load {
-    fn on(server: &Server, bucket: &'static str) -> Self {
+    pub(crate) fn on(server: &Server, bucket: &'static str) -> Self {
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let client = server.client().reconnecting();
         let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&done));
@@ -129,7 +134,7 @@ impl Load {
     }
 
     /// Stops it; nothing may have failed.
-    async fn end(self, why: &str) {
+    pub(crate) async fn end(self, why: &str) {
         self.stop.store(true, Ordering::SeqCst);
         let failed = self.task.await.unwrap();
         let done = self.done.load(Ordering::SeqCst);
@@ -139,7 +144,7 @@ impl Load {
     }
 }
 
-async fn assert_told(server: &Server, line: &str, status: u16, code: &str) {
+pub(crate) async fn assert_told(server: &Server, line: &str, status: u16, code: &str) {
     let answer = send(server.client(), line, CANARY).await;
     assert_eq!((answer.status.as_u16(), &*answer.code()), (status, code), "{line}");
 }
@@ -284,12 +289,12 @@ async fn keys_are_created_and_used(server: &Server) {
 #[tokio::test]
 async fn aws_kms_serves_a_server_denies_it_and_serves_it_again() {
     let moto = Moto::start().await;
-    let folder = TempDir::new().unwrap();
-    identity::write(folder.path());
-    let settings = moto.settings();
-    let settings: Vec<(&str, &str)> =
-        settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let mut server = Server::start_in(folder, &settings).await;
+    let mut settings = moto.settings(moto.port());
+    settings.extend([
+        ("COFFER_KMS_DEFAULT_KEY", "photos".to_owned()),
+        ("COFFER_AUTO_ENCRYPT", "true".to_owned()),
+    ]);
+    let mut server = started(&settings).await;
     // The default key isn't there yet.
     assert_eq!(key_status(&server).await["error-kind"], "KeyUnusable");
     done(&server, "POST /minio/kms/v1/key/create?key-id=photos", "").await;

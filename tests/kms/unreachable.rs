@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use coffer_server::encrypt::aws_kms::{AwsKms, AwsKmsSettings};
+use coffer_server::encrypt::aws_kms::{AwsKms, AwsKmsSettings, AwsLogin};
 use coffer_server::encrypt::http::Limits;
+use coffer_server::encrypt::kes::{Kes, KesSettings};
+use coffer_server::encrypt::kmip::{Kmip, KmipSettings};
 use coffer_server::encrypt::vault::{Vault, VaultAuth, VaultSettings};
 use coffer_sse::kms::{Kms, KmsError};
 use coffer_tests::identity;
@@ -22,7 +24,7 @@ pub(crate) const SHORT: Limits = Limits {
     pause: Duration::from_millis(20),
 };
 
-fn providers(folder: &Path, address: &str) -> [Box<dyn Kms>; 2] {
+fn providers(folder: &Path, address: &str) -> [Box<dyn Kms>; 5] {
     let ca: PathBuf = folder.join("ca.crt");
     let token = folder.join("token");
     std::fs::write(&token, "a-token-0000").unwrap();
@@ -37,11 +39,40 @@ fn providers(folder: &Path, address: &str) -> [Box<dyn Kms>; 2] {
     let aws = AwsKms::new(AwsKmsSettings {
         region: "eu-west-1".to_owned(),
         endpoint: Some(address.to_owned()),
-        ca,
-        credentials: folder.join("root"),
+        ca: ca.clone(),
+        login: AwsLogin::Files(folder.join("root")),
         limits: SHORT,
     });
-    [Box::new(vault.unwrap()), Box::new(aws.unwrap())]
+    let sts = AwsKms::new(AwsKmsSettings {
+        region: "eu-west-1".to_owned(),
+        endpoint: None,
+        ca: ca.clone(),
+        login: AwsLogin::WebIdentity {
+            role_arn: "arn:aws:iam::123456789012:role/photos".to_owned(),
+            token: folder.join("token"),
+            endpoint: Some(address.to_owned()),
+        },
+        limits: SHORT,
+    });
+    let kmip = Kmip::new(KmipSettings {
+        address: address.trim_start_matches("https://").to_owned(),
+        ca: ca.clone(),
+        credentials: folder.join("tls"),
+        limits: SHORT,
+    });
+    let kes = Kes::new(KesSettings {
+        address: address.to_owned(),
+        ca,
+        credentials: folder.join("tls"),
+        limits: SHORT,
+    });
+    [
+        Box::new(vault.unwrap()),
+        Box::new(aws.unwrap()),
+        Box::new(sts.unwrap()),
+        Box::new(kmip.unwrap()),
+        Box::new(kes.unwrap()),
+    ]
 }
 
 async fn is_away(kms: &dyn Kms, case: &str) {

@@ -17,16 +17,16 @@ use tempfile::TempDir;
 
 use crate::people;
 
-const NAME: &str = "coffer://control/team/photos";
+pub(crate) const NAME: &str = "coffer://control/team/photos";
 
 /// An authority for client certificates.
-struct Authority {
+pub(crate) struct Authority {
     certificate: String,
     key: String,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -50,7 +50,7 @@ impl Authority {
         (params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
     }
 
-    fn write(&self, folder: &Path) {
+    pub(crate) fn write(&self, folder: &Path) {
         let folder = folder.join("control");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("new"), &self.certificate).unwrap();
@@ -78,13 +78,13 @@ async fn server() -> (Server, Authority) {
     (Server::start_in(folder, &settings).await, authority)
 }
 
-fn control(server: &Server, authority: &Authority) -> Client {
+pub(crate) fn control(server: &Server, authority: &Authority) -> Client {
     let (certificate, key) = authority.issue(|_| {});
     server.client().with_certificate(&certificate, &key)
 }
 
 /// Asks without a signature; the status of a connection that doesn't come about is 0.
-async fn ask(client: &Client, method: &str, call: &str, body: &Value) -> (u16, Value) {
+pub(crate) async fn ask(client: &Client, method: &str, call: &str, body: &Value) -> (u16, Value) {
     let path = format!("/minio/admin/v3/coffer/{call}");
     let body = if method == "GET" { String::new() } else { body.to_string() };
     match client.send_as_is(method, &path, "", HeaderMap::new(), body).await {
@@ -97,12 +97,12 @@ fn read(answer: &Answer) -> Value {
     serde_json::from_str(&answer.text()).unwrap_or(Value::Null)
 }
 
-fn owner(kind: &str, name: &str) -> Value {
+pub(crate) fn owner(kind: &str, name: &str) -> Value {
     json!({"resource": format!("{kind}/team/{name}"), "uid": "1"})
 }
 
 /// Asks and is content with this code alone; nothing is 200.
-async fn put(client: &Client, call: &str, body: Value, code: &str) -> Value {
+pub(crate) async fn put(client: &Client, call: &str, body: Value, code: &str) -> Value {
     let (status, answer) = ask(client, "PUT", call, &body).await;
     let said = answer["Code"].as_str().unwrap_or_default();
     assert_eq!(said, code, "{call} {body}: {status} {answer}");

@@ -38,6 +38,7 @@ mod root_s3;
 mod encryption;
 mod kms_api;
 mod control;
+mod protected;
 mod bucket_policies;
 mod bucket_tags;
 mod rows;

@@ -50,6 +50,21 @@ pub fn issue(folder: &Path, serial: u64) {
     replace(folder, "tls/tls.key", &key.serialize_pem());
 }
 
+/// Issues a client's certificate for this name by the folder's CA, into a folder beside it as `tls.crt` and `tls.key`.
+pub fn client(folder: &Path, into: &str, common: &str) {
+    let read = |name| std::fs::read_to_string(folder.join(name)).expect("a file");
+    let ca_key = KeyPair::from_pem(&read("ca.key")).expect("a key");
+    let issuer = Issuer::from_ca_cert_pem(&read("ca.crt"), ca_key).expect("a CA");
+    let key = KeyPair::generate().expect("a key");
+    let mut leaf = params(&[], common);
+    leaf.use_authority_key_identifier_extension = true;
+    leaf.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+    leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let leaf = leaf.signed_by(&key, &issuer).expect("a certificate");
+    replace(folder, &format!("{into}/tls.crt"), &leaf.pem());
+    replace(folder, &format!("{into}/tls.key"), &key.serialize_pem());
+}
+
 /// Sets the root credentials.
 pub fn set_root(folder: &Path, access_key: &str, secret_key: &str) {
     replace(folder, "root/accessKey", access_key);

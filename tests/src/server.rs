@@ -176,6 +176,16 @@ impl Server {
         line.split_whitespace().nth(1).expect("a number").parse().expect("a number")
     }
 
+    /// The time that processors have spent on it.
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("it runs");
+        // Behind the program's name, which may hold anything: user and system time, in hundredths of a second.
+        let (_, fields) = stat.rsplit_once(") ").expect("a name");
+        let time =
+            |at| -> u64 { fields.split(' ').nth(at).expect("a time").parse().expect("a number") };
+        Duration::from_millis(10 * (time(11) + time(12)))
+    }
+
     /// Open file descriptors of the process.
     pub fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("it runs").count()

@@ -10,8 +10,8 @@ use crate::reference::{CertificatesRef, SecretRef};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.static), has(self.vault), has(self.awsKms)].filter(is, is).size() == 1").message(
-        "spec.kms: exactly one provider, of static, vault and awsKms; set one and remove the others"
+    validation = Rule::new("[has(self.static), has(self.vault), has(self.awsKms), has(self.kmip), has(self.kes)].filter(is, is).size() == 1").message(
+        "spec.kms: exactly one provider, of static, vault, awsKms, kmip and kes; set one and remove the others"
     ),
     validation = Rule::new("!self.autoEncrypt || has(self.defaultKey)").message(
         "spec.kms.autoEncrypt: needs the key by which it encrypts; set spec.kms.defaultKey too"
@@ -32,6 +32,14 @@ pub struct Kms {
     /// Keys in AWS KMS, or in a service that speaks its protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws_kms: Option<AwsKms>,
+
+    /// Keys in a service that speaks KMIP 1.4, such as Vault Enterprise or a hardware security module's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kmip: Option<Kmip>,
+
+    /// Keys in a service that speaks the HTTP API of KES.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kes: Option<Kes>,
 
     /// The key of SSE-S3, and of SSE-KMS where neither the request nor the bucket names one. Another one may be named at any time:
     /// what was written under the one before stays readable as long as the KMS has that. Default: none, and then SSE-S3 is refused.
@@ -173,6 +181,9 @@ pub struct VaultToken {
 /// Keys in AWS KMS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.credentialsSecretRef) != has(self.webIdentity)").message(
+    "spec.kms.awsKms: exactly one way to log in, of credentialsSecretRef and webIdentity; set one and remove the other"
+))]
 pub struct AwsKms {
     /// The region of the keys.
     #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
@@ -194,7 +205,83 @@ pub struct AwsKms {
 
     /// A Secret with the keys `accessKey`, `secretKey` and, for temporary credentials, `sessionToken`. An edit takes effect within
     /// seconds, without a restart.
-    pub credentials_secret_ref: SecretRef,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret_ref: Option<SecretRef>,
+
+    /// By a role of AWS that trusts the pod's `ServiceAccount` (its name is the Tenant's). Nothing is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_identity: Option<AwsWebIdentity>,
+}
+
+/// A login at AWS by the pod's `ServiceAccount`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AwsWebIdentity {
+    /// The role that is assumed: its ARN.
+    #[schemars(
+        length(min = 20, max = 2048),
+        regex(pattern = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$")
+    )]
+    pub role_arn: String,
+
+    /// The audience of the pod's token, which AWS's identity provider of the cluster must know. It keeps the token from being of use
+    /// elsewhere, the API server included. Default: `sts.amazonaws.com`.
+    #[serde(default = "sts")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[^\s]+$"))]
+    pub audience: String,
+
+    /// Where another STS than the region's own is: `https://host:port`. It is known by the certificates of `caConfigMapRef` too.
+    /// Default: `https://sts.REGION.amazonaws.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 9, max = 512))]
+    #[x_kube(validation = Rule::new(
+        "self.matches('^https://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\\\[[0-9A-Fa-f:.]+\\\\])(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$')"
+    ).message(
+        "spec.kms.awsKms.webIdentity.endpoint: must be https, because credentials travel over it; write it as https://sts.example.com"
+    ))]
+    pub endpoint: Option<String>,
+}
+
+/// Keys in a service that speaks KMIP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Kmip {
+    /// Where the service is: `host:port`. The port is 5696 if there is none.
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new(
+        "self.matches('^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\\\[[0-9A-Fa-f:.]+\\\\])(:[0-9]{1,5})?$')"
+    ).message(
+        "spec.kms.kmip.address: a host and its port, without a scheme; write it as kmip.example.com:5696"
+    ))]
+    pub address: String,
+
+    /// The certificates by which the service is known; no others are trusted.
+    pub ca_config_map_ref: CertificatesRef,
+
+    /// A Secret with the keys `tls.crt` and `tls.key`, as of type `kubernetes.io/tls`: the certificate by which the service knows this
+    /// Tenant, and its key. An edit takes effect within seconds, without a restart.
+    pub client_certificate_secret_ref: SecretRef,
+}
+
+/// Keys in a service that speaks the HTTP API of KES.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Kes {
+    /// Where the service is: `https://host:port`.
+    #[schemars(length(min = 9, max = 512))]
+    #[x_kube(validation = Rule::new(
+        "self.matches('^https://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\\\[[0-9A-Fa-f:.]+\\\\])(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$')"
+    ).message(
+        "spec.kms.kes.address: must be https, because keys travel over it; write it as https://kes.example.com:7373"
+    ))]
+    pub address: String,
+
+    /// The certificates by which the service is known; no others are trusted.
+    pub ca_config_map_ref: CertificatesRef,
+
+    /// A Secret with the keys `tls.crt` and `tls.key`, as of type `kubernetes.io/tls`: the certificate by which the service knows this
+    /// Tenant, and its key. An edit takes effect within seconds, without a restart.
+    pub client_certificate_secret_ref: SecretRef,
 }
 
 /// Whether data keys of the KMS are kept in memory.
@@ -231,4 +318,8 @@ fn approle() -> String {
 
 fn vault() -> String {
     "vault".to_owned()
+}
+
+fn sts() -> String {
+    "sts.amazonaws.com".to_owned()
 }

@@ -143,6 +143,15 @@ impl Job<'_> {
         Ok((answer, Fresh::Yes))
     }
 
+    /// Calls, whatever was answered before.
+    ///
+    /// # Errors
+    /// What the server's refusal means.
+    pub async fn ask(&self, call: &str, body: Value) -> Result<Value, Outcome> {
+        self.world.calls().forget(&self.of);
+        self.put(call, body).await.map(|(answer, _)| answer)
+    }
+
     /// Whether the last call was another one.
     pub fn differs(&self, call: &str, body: Value) -> bool {
         let hash = self.hash(call, &self.signed(call, body));
@@ -196,6 +205,10 @@ fn meaning(cause: &CallError) -> Outcome {
     let said = cause.to_string();
     match code {
         "CofferNotOwned" => stalled(Reason::NotOwned, said),
+        "CofferNoKms" => stalled(Reason::NoKms, said),
+        "CofferKeyUnusable" => stalled(Reason::KmsKeyUnusable, said),
+        "CofferKmsUnavailable" => waiting(Reason::KmsUnreachable, said),
+        "CofferRotationRunning" => waiting(Reason::Queued, said),
         "CofferUnbounded" => stalled(Reason::BeyondBoundary, said),
         "XMinioIAMPolicyInUse" => stalled(Reason::InUse, said),
         "XMinioAdminNoSuchUser" | "XMinioAdminNoSuchPolicy" | "XMinioAdminNoSuchGroup" => {
@@ -248,9 +261,11 @@ pub async fn step<K: Managed>(resource: &K, world: &dyn World, now: Timestamp) -
         _ => Map::new(),
     };
     let (outcome, again) = match done {
-        Ok(Done { outcome, status: fields, again }) => {
+        Ok(Done { outcome, status: mut fields, again }) => {
+            // What is nothing any more goes.
+            fields.retain(|_, value| !value.is_null());
             status.retain(|name, _| fields.contains_key(name));
-            status.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
+            status.extend(fields);
             (outcome, again)
         }
         // What it was stays told.

@@ -7,7 +7,7 @@ use coffer_policy::Outcome;
 use jiff::Timestamp;
 use serde_json::Map;
 
-use super::manifests::{self, Manifests, resources};
+use super::manifests::{self, AnyResource, Manifests, resources};
 use crate::iam::managed::tenant_of;
 use crate::iam::model::{Asking, Model, run};
 use crate::iam::{Key, Managed as _, Of, Resources, bucket, policy, user};
@@ -134,6 +134,31 @@ fn gathered(manifests: &Manifests, problems: &mut Vec<String>) -> Resources {
     resources
 }
 
+/// What needs a KMS, in Tenants of the given files that have none.
+fn without_kms(manifests: &Manifests) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (of, resource) in &manifests.resources {
+        let (reference, field) = match resource {
+            AnyResource::Bucket(bucket) if bucket.spec.encryption.is_some() => {
+                (&bucket.spec.tenant_ref, "spec.encryption")
+            }
+            AnyResource::KeyRotation(rotation) => (&rotation.spec.tenant_ref, "spec.tenantRef"),
+            AnyResource::Bucket(_)
+            | AnyResource::Policy(_)
+            | AnyResource::PolicyTest(_)
+            | AnyResource::User(_)
+            | AnyResource::PolicyBinding(_)
+            | AnyResource::AccessKey(_) => continue,
+        };
+        let key = tenant_of(reference, &of.namespace);
+        if manifests.tenants.get(&key).is_some_and(|tenant| tenant.spec.kms.is_none()) {
+            problems
+                .push(problem(of, &format!("{field}: the Tenant `{key}` has no spec.kms; set it")));
+        }
+    }
+    problems
+}
+
 /// Checks what is to be in Tenants, and runs the PolicyTests: on what the manifests say alone.
 fn inhabitants(manifests: &Manifests, report: &mut Report) {
     let resources = gathered(manifests, &mut report.problems);
@@ -145,6 +170,7 @@ fn inhabitants(manifests: &Manifests, report: &mut Report) {
             report.problems.push(problem(&test.of(), &failed.to_string()));
         }
     }
+    report.problems.extend(without_kms(manifests));
     let broken: BTreeSet<String> = report
         .problems
         .iter()

@@ -29,7 +29,7 @@ use crate::settings::Settings;
 use crate::tenant::audit::ValidAudit;
 use crate::tenant::build::{Objects, build};
 use crate::tenant::dereference::{Found, Material, MaterialError, SecretData, material};
-use crate::tenant::kms::{Login, Provider};
+use crate::tenant::kms::{AwsLogin, Login, Provider};
 use crate::tenant::validate::{ValidTenant, validate};
 
 /// How often certificates and folders are looked at while nothing changes.
@@ -141,10 +141,8 @@ enum TendError {
     },
     #[error("the workload has no container")]
     Workload,
-    #[error(
-        "spec.kms.vault.auth.kubernetes: there is no ServiceAccount outside a cluster; for `play`, log in by appRole or token"
-    )]
-    NoServiceAccount,
+    #[error("{0}: there is no ServiceAccount outside a cluster; for `play`, log in by {1}")]
+    NoServiceAccount(&'static str, &'static str),
     #[error("`{0}` is taken by another program; stop that one or use --listen")]
     Port(SocketAddr),
     #[error("the server can't be started")]
@@ -177,10 +175,16 @@ impl Tender {
     async fn step(&mut self, wished: &Wished) -> Result<Proven, TendError> {
         let settings = settings(wished.listen);
         let tenant = validate(&wished.tenant, &settings)?;
-        if let Some(Provider::Vault(_, Login::Kubernetes(_))) =
-            tenant.kms.as_ref().map(|kms| &kms.provider)
-        {
-            return Err(TendError::NoServiceAccount);
+        match tenant.kms.as_ref().map(|kms| &kms.provider) {
+            Some(Provider::Vault(_, Login::Kubernetes(_))) => {
+                let (field, other) = ("spec.kms.vault.auth.kubernetes", "appRole or token");
+                return Err(TendError::NoServiceAccount(field, other));
+            }
+            Some(Provider::AwsKms(_, AwsLogin::WebIdentity(_))) => {
+                let (field, other) = ("spec.kms.awsKms.webIdentity", "credentialsSecretRef");
+                return Err(TendError::NoServiceAccount(field, other));
+            }
+            Some(_) | None => {}
         }
         let material = self.material(&tenant, wished)?;
         let objects = build(&tenant, &material);

@@ -8,7 +8,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use coffer_crds::condition::{ConditionType, Reason};
-use coffer_crds::{API_VERSION, AccessKey, Bucket, Policy, PolicyBinding, PolicyTest, User};
+use coffer_crds::{
+    API_VERSION, AccessKey, Bucket, KeyRotation, Policy, PolicyBinding, PolicyTest, User,
+};
 use futures_util::{FutureExt as _, Stream, future::BoxFuture};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -59,6 +61,7 @@ struct Controllers {
     keys: Controller<DeserializeGuard<AccessKey>>,
     bindings: Controller<DeserializeGuard<PolicyBinding>>,
     buckets: Controller<DeserializeGuard<Bucket>>,
+    rotations: Controller<DeserializeGuard<KeyRotation>>,
     work: (Events, Arc<Health>, Duration),
 }
 
@@ -110,8 +113,10 @@ impl Shared {
         let (keys, _seen_keys) = controller(client);
         let (bindings, seen_bindings) = controller(client);
         let (buckets, seen_buckets) = controller(client);
+        let (rotations, _seen_rotations) = controller(client);
         let work = (Events::new(client, &options.identity), Arc::clone(health), options.poll);
-        let controllers = Controllers { policies, tests, users, keys, bindings, buckets, work };
+        let controllers =
+            Controllers { policies, tests, users, keys, bindings, buckets, rotations, work };
         let stores = Stores {
             tenants,
             policies: seen_policies,
@@ -126,7 +131,8 @@ impl Shared {
     /// Runs until told to stop; what has begun is finished.
     pub async fn run(self, stopped: Receiver<()>) {
         let Self { cluster, controllers } = self;
-        let Controllers { policies, tests, users, keys, bindings, buckets, work } = controllers;
+        let Controllers { policies, tests, users, keys, bindings, buckets, rotations, work } =
+            controllers;
         let (events, health, poll) = work;
         let memory = Memory::default();
         let work = Arc::new(Work { cluster, memory, events, health, poll });
@@ -137,6 +143,7 @@ impl Shared {
             one(keys, &work, &stopped),
             one(bindings, &work, &stopped),
             one(buckets, &work, &stopped),
+            one(rotations, &work, &stopped),
         ])
         .await;
     }

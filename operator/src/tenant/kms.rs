@@ -2,12 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use coffer_crds::reference::CertificatesRef;
+use coffer_crds::reference::{CertificatesRef, SecretRef};
 use coffer_crds::tenant::kms::{
-    AwsKms, DataKeys, Kms, StaticKeys, Vault, VaultAppRole, VaultKubernetes, VaultToken,
+    AwsKms, AwsWebIdentity, DataKeys, Kes, Kmip, Kms, StaticKeys, Vault, VaultAppRole,
+    VaultKubernetes, VaultToken,
 };
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use super::dereference::SecretData;
@@ -35,8 +36,21 @@ pub enum Provider {
     Static(StaticKeys),
     /// In Vault, with the way to log in.
     Vault(Box<Vault>, Login),
-    /// In AWS KMS.
-    AwsKms(Box<AwsKms>),
+    /// In AWS KMS, with the way to log in.
+    AwsKms(Box<AwsKms>, AwsLogin),
+    /// Behind KMIP.
+    Kmip(Box<Kmip>),
+    /// Behind the API of KES.
+    Kes(Box<Kes>),
+}
+
+/// How the server logs in to AWS.
+#[derive(Clone, Debug)]
+pub enum AwsLogin {
+    /// By an access key.
+    Credentials(SecretRef),
+    /// By the pod's `ServiceAccount`.
+    WebIdentity(AwsWebIdentity),
 }
 
 /// How the server logs in to Vault.
@@ -49,6 +63,12 @@ pub enum Login {
     /// By a token.
     Token(VaultToken),
 }
+
+/// The ports of services whose address has none.
+const HTTPS: u16 = 443;
+const KMIP: u16 = 5696;
+/// What a Secret with a client's certificate has, as of type `kubernetes.io/tls`.
+const CLIENT: [&str; 2] = ["tls.crt", "tls.key"];
 
 /// A Secret that a KMS names, and what must be in it.
 #[derive(Clone, Copy, Debug)]
@@ -71,14 +91,16 @@ impl ValidKms {
             static_keys,
             vault,
             aws_kms,
+            kmip,
+            kes,
             default_key,
             auto_encrypt,
             require_encryption,
             data_keys,
         } = kms.clone();
-        let provider = match (static_keys, vault, aws_kms) {
-            (Some(keys), None, None) => Provider::Static(keys),
-            (None, Some(vault), None) => {
+        let provider = match (static_keys, vault, aws_kms, kmip, kes) {
+            (Some(keys), None, None, None, None) => Provider::Static(keys),
+            (None, Some(vault), None, None, None) => {
                 let auth = vault.auth.clone();
                 let login = match (auth.kubernetes, auth.app_role, auth.token) {
                     (Some(login), None, None) => Login::Kubernetes(login),
@@ -94,12 +116,27 @@ impl ValidKms {
                 };
                 Provider::Vault(Box::new(vault), login)
             }
-            (None, None, Some(aws)) => Provider::AwsKms(Box::new(aws)),
-            (_, _, _) => {
+            (None, None, Some(aws), None, None) => {
+                let login = match (aws.credentials_secret_ref.clone(), aws.web_identity.clone()) {
+                    (Some(secret), None) => AwsLogin::Credentials(secret),
+                    (None, Some(login)) => AwsLogin::WebIdentity(login),
+                    (_, _) => {
+                        return Err(Invalid {
+                            field: "spec.kms.awsKms",
+                            problem: "not exactly one way to log in".to_owned(),
+                            remedy: "set one of credentialsSecretRef and webIdentity",
+                        });
+                    }
+                };
+                Provider::AwsKms(Box::new(aws), login)
+            }
+            (None, None, None, Some(kmip), None) => Provider::Kmip(Box::new(kmip)),
+            (None, None, None, None, Some(kes)) => Provider::Kes(Box::new(kes)),
+            (_, _, _, _, _) => {
                 return Err(Invalid {
                     field: "spec.kms",
                     problem: "not exactly one provider".to_owned(),
-                    remedy: "set one of static, vault and awsKms",
+                    remedy: "set one of static, vault, awsKms, kmip and kes",
                 });
             }
         };
@@ -120,7 +157,9 @@ impl Provider {
         match self {
             Self::Static(_) => "static",
             Self::Vault(_, _) => "vault",
-            Self::AwsKms(_) => "awsKms",
+            Self::AwsKms(_, _) => "awsKms",
+            Self::Kmip(_) => "kmip",
+            Self::Kes(_) => "kes",
         }
     }
 
@@ -131,7 +170,7 @@ impl Provider {
                 "for trying out: whoever may read Secret `{}` has the keys",
                 keys.secret_ref.name
             )),
-            Self::Vault(_, _) | Self::AwsKms(_) => None,
+            Self::Vault(_, _) | Self::AwsKms(_, _) | Self::Kmip(_) | Self::Kes(_) => None,
         }
     }
 
@@ -154,10 +193,21 @@ impl Provider {
                 name: &login.secret_ref.name,
                 keys: &["token"],
             }),
-            Self::AwsKms(aws) => Some(NamedSecret {
+            Self::AwsKms(_, AwsLogin::Credentials(secret)) => Some(NamedSecret {
                 field: "spec.kms.awsKms.credentialsSecretRef",
-                name: &aws.credentials_secret_ref.name,
+                name: &secret.name,
                 keys: &["accessKey", "secretKey"],
+            }),
+            Self::AwsKms(_, AwsLogin::WebIdentity(_)) => None,
+            Self::Kmip(kmip) => Some(NamedSecret {
+                field: "spec.kms.kmip.clientCertificateSecretRef",
+                name: &kmip.client_certificate_secret_ref.name,
+                keys: &CLIENT,
+            }),
+            Self::Kes(kes) => Some(NamedSecret {
+                field: "spec.kms.kes.clientCertificateSecretRef",
+                name: &kes.client_certificate_secret_ref.name,
+                keys: &CLIENT,
             }),
         }
     }
@@ -169,26 +219,53 @@ impl Provider {
             Self::Vault(vault, _) => {
                 Some(("spec.kms.vault.caConfigMapRef", &vault.ca_config_map_ref))
             }
-            Self::AwsKms(aws) => aws
+            Self::AwsKms(aws, _) => aws
                 .ca_config_map_ref
                 .as_ref()
                 .map(|reference| ("spec.kms.awsKms.caConfigMapRef", reference)),
+            Self::Kmip(kmip) => Some(("spec.kms.kmip.caConfigMapRef", &kmip.ca_config_map_ref)),
+            Self::Kes(kes) => Some(("spec.kms.kes.caConfigMapRef", &kes.ca_config_map_ref)),
         }
     }
 
-    /// Host and port of the service; none where there is none.
-    pub fn remote(&self) -> Option<(String, u16)> {
-        let address = match self {
-            Self::Static(_) => return None,
-            Self::Vault(vault, _) => vault.address.clone(),
-            Self::AwsKms(aws) => aws
-                .endpoint
-                .clone()
-                .unwrap_or_else(|| format!("https://kms.{}.amazonaws.com", aws.region)),
+    /// For whom the token of the pod's `ServiceAccount` is by which the server logs in; none where it logs in otherwise.
+    pub fn audience(&self) -> Option<&str> {
+        match self {
+            Self::Vault(_, Login::Kubernetes(login)) => Some(&login.audience),
+            Self::AwsKms(_, AwsLogin::WebIdentity(login)) => Some(&login.audience),
+            Self::Static(_)
+            | Self::Vault(_, Login::AppRole(_) | Login::Token(_))
+            | Self::AwsKms(_, AwsLogin::Credentials(_))
+            | Self::Kmip(_)
+            | Self::Kes(_) => None,
+        }
+    }
+
+    /// Hosts and ports of the services that it takes.
+    pub fn remotes(&self) -> Vec<(String, u16)> {
+        let addresses = match self {
+            Self::Static(_) => Vec::new(),
+            Self::Vault(vault, _) => vec![(vault.address.clone(), HTTPS)],
+            Self::AwsKms(aws, login) => {
+                let of = |service: &str, own: Option<&String>| {
+                    let usual = || format!("https://{service}.{}.amazonaws.com", aws.region);
+                    (own.cloned().unwrap_or_else(usual), HTTPS)
+                };
+                let sts = match login {
+                    AwsLogin::Credentials(_) => None,
+                    AwsLogin::WebIdentity(login) => Some(of("sts", login.endpoint.as_ref())),
+                };
+                std::iter::once(of("kms", aws.endpoint.as_ref())).chain(sts).collect()
+            }
+            Self::Kmip(kmip) => vec![(format!("kmip://{}", kmip.address), KMIP)],
+            Self::Kes(kes) => vec![(kes.address.clone(), HTTPS)],
         };
-        let uri: http::Uri = address.parse().ok()?;
-        let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Some((host, uri.port_u16().unwrap_or(443)))
+        let remote = |(address, usual): (String, u16)| {
+            let uri: http::Uri = address.parse().ok()?;
+            let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+            Some((host, uri.port_u16().unwrap_or(usual)))
+        };
+        addresses.into_iter().filter_map(remote).collect()
     }
 }
 
@@ -227,6 +304,16 @@ pub enum KmsReferenceError {
         /// The key.
         key: String,
     },
+    /// A client's certificate and its key are none, or don't belong together.
+    #[error(
+        "{field}: in Secret `{name}`, `tls.crt` isn't a certificate as PEM text, or `tls.key` isn't its key; issue both anew"
+    )]
+    NoClient {
+        /// The field that names it.
+        field: &'static str,
+        /// Its name.
+        name: String,
+    },
     /// The `ConfigMap` doesn't exist.
     #[error(
         "{field}: ConfigMap `{name}` doesn't exist; create it with certificates as PEM text under `{key}`"
@@ -258,7 +345,10 @@ impl KmsReferenceError {
     pub const fn is_missing(&self) -> bool {
         match self {
             Self::SecretMissing { .. } | Self::CaMissing { .. } => true,
-            Self::KeyMissing { .. } | Self::NoKey { .. } | Self::CaInvalid { .. } => false,
+            Self::KeyMissing { .. }
+            | Self::NoKey { .. }
+            | Self::NoClient { .. }
+            | Self::CaInvalid { .. } => false,
         }
     }
 }
@@ -282,7 +372,10 @@ pub fn check(
         let mut wanted: Vec<&str> = keys.to_vec();
         match &kms.provider {
             Provider::Static(_) => wanted.extend(kms.default_key.as_deref()),
-            Provider::Vault(_, _) | Provider::AwsKms(_) => {}
+            Provider::Vault(_, _)
+            | Provider::AwsKms(_, _)
+            | Provider::Kmip(_)
+            | Provider::Kes(_) => {}
         }
         for key in wanted {
             if data.get(key).is_none_or(|value| value.0.trim_ascii().is_empty()) {
@@ -293,6 +386,11 @@ pub fn check(
             && let Some((key, _)) = data.iter().find(|(_, value)| !is_key(&value.0))
         {
             return Err(KmsReferenceError::NoKey { field, name, key: key.clone() });
+        }
+        if let Provider::Kmip(_) | Provider::Kes(_) = &kms.provider
+            && !is_client(data)
+        {
+            return Err(KmsReferenceError::NoClient { field, name });
         }
     }
     if let Some((field, CertificatesRef { name, key })) = kms.provider.ca() {
@@ -317,7 +415,10 @@ fn needs(kms: &ValidKms, keys: &[&str]) -> String {
         (Provider::Static(_), None) => {
             "a key for each external key, whose value is 32 random bytes in base64".to_owned()
         }
-        (Provider::Vault(_, _) | Provider::AwsKms(_), _) => {
+        (
+            Provider::Vault(_, _) | Provider::AwsKms(_, _) | Provider::Kmip(_) | Provider::Kes(_),
+            _,
+        ) => {
             let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
             format!("the keys {}", keys.join(" and "))
         }
@@ -326,6 +427,16 @@ fn needs(kms: &ValidKms, keys: &[&str]) -> String {
 
 fn is_key(text: &[u8]) -> bool {
     STANDARD.decode(text.trim_ascii()).map(Zeroizing::new).is_ok_and(|key| key.len() == 32)
+}
+
+/// Whether there is a certificate with its own key.
+fn is_client(data: &SecretData) -> bool {
+    let [certificate, key] =
+        CLIENT.map(|name| data.get(name).map(|value| value.0.as_slice()).unwrap_or_default());
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
+    let (Ok(chain), Ok(key)) = (chain, PrivateKeyDer::from_pem_slice(key)) else { return false };
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    !chain.is_empty() && rustls::sign::CertifiedKey::from_der(chain, key, &provider).is_ok()
 }
 
 #[cfg(test)]
@@ -421,15 +532,59 @@ mod tests {
     #[test]
     fn the_service_is_where_its_address_says() {
         let aws = json!({"region": "eu-west-1", "credentialsSecretRef": {"name": "aws"}});
+        let web = json!({"region": "eu-west-1", "webIdentity": {"roleArn": "arn:aws:iam::123456789012:role/photos"}});
         let at = |address: &str| json!({"vault": {"address": address, "caConfigMapRef": {"name": "ca"}, "auth": {"kubernetes": {"role": "r"}}}});
+        let client = json!({"address": "[2001:db8::1]", "caConfigMapRef": {"name": "ca"}, "clientCertificateSecretRef": {"name": "c"}});
+        let kes = json!({"address": "https://kes:7373", "caConfigMapRef": {"name": "ca"}, "clientCertificateSecretRef": {"name": "c"}});
         for (spec, expected) in [
-            (json!({"static": {"secretRef": {"name": "keys"}}}), None),
-            (json!({"awsKms": aws}), Some(("kms.eu-west-1.amazonaws.com", 443))),
-            (at("https://vault:8200/v"), Some(("vault", 8200))),
-            (at("https://[2001:db8::1]"), Some(("2001:db8::1", 443))),
+            (json!({"static": {"secretRef": {"name": "keys"}}}), vec![]),
+            (json!({"awsKms": aws}), vec![("kms.eu-west-1.amazonaws.com", 443)]),
+            (
+                json!({"awsKms": web}),
+                vec![("kms.eu-west-1.amazonaws.com", 443), ("sts.eu-west-1.amazonaws.com", 443)],
+            ),
+            (at("https://vault:8200/v"), vec![("vault", 8200)]),
+            (at("https://[2001:db8::1]"), vec![("2001:db8::1", 443)]),
+            (json!({"kmip": client}), vec![("2001:db8::1", 5696)]),
+            (json!({"kes": kes}), vec![("kes", 7373)]),
         ] {
-            let expected = expected.map(|(host, port): (&str, u16)| (host.to_owned(), port));
-            assert_eq!(kms(spec.clone()).provider.remote(), expected, "{spec}");
+            let owned = |(host, port): (&str, u16)| (host.to_owned(), port);
+            let expected: Vec<_> = expected.into_iter().map(owned).collect();
+            assert_eq!(kms(spec.clone()).provider.remotes(), expected, "{spec}");
         }
+    }
+
+    #[test]
+    fn a_clients_certificate_is_one_with_its_own_key() {
+        let kmip = kms(json!({"kmip": {
+            "address": "kmip:5696", "caConfigMapRef": {"name": "ca"}, "clientCertificateSecretRef": {"name": "client"}
+        }}));
+        let make = || {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+            (certificate.pem(), key.serialize_pem())
+        };
+        let ((certificate, key), (_, other)) = (make(), make());
+        let told = |certificate: &str, key: &str| {
+            let secret = data(&[("tls.crt", certificate), ("tls.key", key)]);
+            let ca = data(&[("ca.crt", &make().0)]);
+            check(&kmip, Some(&secret), Some(&ca)).map_err(|error| error.to_string())
+        };
+        assert_eq!(told(&certificate, &key), Ok(()));
+        let field = "spec.kms.kmip.clientCertificateSecretRef: ";
+        for (name, certificate, key, expected) in [
+            ("another's key", &*certificate, &*other, "in Secret `client`, `tls.crt` isn't"),
+            ("no PEM", "x", &key, "in Secret `client`, `tls.crt` isn't"),
+            ("no key", &certificate, "x", "in Secret `client`, `tls.crt` isn't"),
+            ("the key twice", &key, &key, "in Secret `client`, `tls.crt` isn't"),
+            ("nothing", &certificate, " ", "Secret `client` has no value under `tls.key`"),
+        ] {
+            let told = told(certificate, key).unwrap_err();
+            assert!(told.starts_with(&format!("{field}{expected}")), "{name}: {told}");
+        }
+        let missing = check(&kmip, None, None).unwrap_err().to_string();
+        let expected =
+            "Secret `client` doesn't exist; create it with the keys `tls.crt` and `tls.key`";
+        assert_eq!(missing, format!("{field}{expected}"));
     }
 }

@@ -11,7 +11,7 @@ use coffer_operator::health::Health;
 use coffer_operator::kms_probe::Prober;
 use coffer_operator::reconcile::{Context, Memory};
 use coffer_operator::settings::Settings;
-use coffer_operator::watch::Stores;
+use coffer_operator::watch::{Seen, Stores};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
 use kube::Client;
@@ -275,7 +275,7 @@ fn context(client: &Client, objects: &BTreeMap<String, Value>, settings: Setting
     })
 }
 
-fn store<K>(objects: &BTreeMap<String, Value>, resource: &str) -> reflector::Store<K>
+fn store<K>(objects: &BTreeMap<String, Value>, resource: &str) -> Seen<K>
 where
     K: kube::Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + 'static,
 {
@@ -287,7 +287,7 @@ where
             ));
         }
     }
-    store
+    Seen::already(store)
 }
 
 /// What base64 makes of a text, to look for it.

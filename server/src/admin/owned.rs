@@ -7,7 +7,8 @@
 //! | `PUT coffer/user` | `name`, `secretKey`, `enabled`, `policies`, `groups` | |
 //! | `PUT coffer/access-keys` | `parent`, `keys [{accessKey, secretKey}]`, `policy`, `expires`, `description` | |
 //! | `PUT coffer/binding` | `policies`, `users`, `groups` | |
-//! | `PUT coffer/bucket` | `name`, `policy`, `quota`, `tags` | `bytes`, `objects` |
+//! | `PUT coffer/bucket` | `name`, `policy`, `quota`, `tags`, `encryption {type, key}`, `requireEncryption` | `bytes`, `objects`, `protected`, and `coverage` once there was a look |
+//! | `PUT coffer/key-rotation` | `from`, `to`, `begin` | where it stands (`admin/rotation`) |
 //! | `PUT coffer/release` | `bucket`, where that is to be deleted with all that it holds | `remaining`: ask again |
 //! | `GET coffer/policies` | | the document of each policy by name |
 
@@ -16,7 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use coffer_policy::{Kind, Policy};
 use coffer_signature::SecretKey;
 use coffer_store::{
-    Bucket, BucketName, Entry, ListQuery, Precondition, StoreError, UploadEntry, UploadQuery,
+    Bucket, BucketName, BucketSettings, Entry, ListQuery, Precondition, StoreError, UploadEntry,
+    UploadQuery,
 };
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -24,8 +26,9 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::call::Call;
-use super::{Admin, Answer, fault, json as answer};
+use super::{Admin, Answer, fault, json as answer, rotation};
 use crate::answer::Refusal;
+use crate::encrypt::coverage::Covered;
 use crate::iam::IamError;
 use crate::iam::draft::Holder;
 use crate::iam::entity::Status;
@@ -33,12 +36,14 @@ use crate::iam::mark::{Marked, Owner};
 use crate::iam::name::Name;
 use crate::iam::owned::{For, OwnedBucket, OwnedKeys, OwnedUser};
 use crate::s3::bucket_tags;
+use crate::s3::encryption::asked::named_key;
+use crate::s3::encryption::default::Mode;
 
 /// How many objects of a bucket one call deletes.
 const AT_ONCE: usize = 1000;
 
 #[derive(Deserialize)]
-struct Whose {
+pub(super) struct Whose {
     owner: Owner,
     #[serde(default)]
     adopt: bool,
@@ -46,7 +51,7 @@ struct Whose {
 }
 
 impl Whose {
-    fn parse(self) -> Result<For, Refusal> {
+    pub(super) fn parse(self) -> Result<For, Refusal> {
         let Self { owner, adopt, boundary } = self;
         let ceiling = boundary.map(|name| Name::policy(&name)).transpose()?;
         Ok(For { owner, adopt, ceiling })
@@ -102,6 +107,7 @@ struct BindingBody {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct BucketBody {
     #[serde(flatten)]
     whose: Whose,
@@ -111,6 +117,28 @@ struct BucketBody {
     quota: u64,
     #[serde(default)]
     tags: BTreeMap<String, String>,
+    /// None: the bucket's default encryption is what other hands set.
+    encryption: Option<EncryptionBody>,
+    #[serde(default)]
+    require_encryption: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type")]
+enum EncryptionBody {
+    #[serde(rename = "SSE-S3")]
+    S3,
+    #[serde(rename = "SSE-KMS")]
+    Kms { key: Option<String> },
+}
+
+impl EncryptionBody {
+    fn parse(&self) -> Result<Mode, Refusal> {
+        Ok(match self {
+            Self::S3 => Mode::S3,
+            Self::Kms { key } => Mode::Kms(key.as_deref().map(named_key).transpose()?),
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -192,7 +220,8 @@ impl Admin {
     }
 
     pub(super) async fn own_bucket(&self, call: &Call) -> Result<Answer, Refusal> {
-        let BucketBody { whose, name, policy, quota, tags } = call.json()?;
+        let BucketBody { whose, name, policy, quota, tags, encryption, require_encryption } =
+            call.json()?;
         let whose = whose.parse()?;
         let bucket = BucketName::try_from(name)
             .map_err(|invalid| Refusal::new("InvalidBucketName", 400, invalid.to_string()))?;
@@ -204,16 +233,30 @@ impl Admin {
         let tags = bucket_tags::checked(tags)?;
         let iam = self.iam()?;
         let failed = |error: StoreError| fault::store(&error);
+        let mode = encryption.as_ref().map(EncryptionBody::parse).transpose()?;
+        let there = match self.store.bucket(&bucket).await {
+            Ok(there) => Some(there),
+            Err(StoreError::NoSuchBucket) => None,
+            Err(error) => return Err(failed(error)),
+        };
+        let mode = self.changed(&bucket, there.as_ref(), mode).await?;
+        let settings = BucketSettings {
+            tags,
+            encryption: mode.map(|mode| mode.record()),
+            requires_encryption: require_encryption,
+        };
         let now = call.now;
         let wanted = |there: &Bucket, is_new| {
             let (name, policy) = (Name::bucket(&bucket), policy.clone());
-            let Bucket { name: _, created, region: _, number, encryption: _, tags: _ } = *there;
+            let (created, number) = (there.created, there.number);
             OwnedBucket { name, number, created, is_new, policy, quota }
         };
-        let there = match self.store.bucket(&bucket).await {
-            Err(StoreError::NoSuchBucket) => {
+        let there = match there {
+            Some(there) => there,
+            None => {
                 // With its mark, or not at all: one without would be another hand's for ever.
-                let made = iam.create_bucket(&bucket, &self.region, &tags, now, |draft, made| {
+                let region = &self.region;
+                let made = iam.create_bucket(&bucket, region, &settings, now, |draft, made| {
                     draft.put_owned_bucket(&wanted(made, true), &whose, now)
                 });
                 match made.await {
@@ -224,16 +267,46 @@ impl Admin {
                     Err(error) => return Err(error.into()),
                 }
             }
-            there => there.map_err(failed)?,
         };
         let as_it_is = wanted(&there, false);
         iam.change(|draft| draft.put_owned_bucket(&as_it_is, &whose, now)).await?;
-        if there.tags != tags {
-            let number = Some(there.number);
-            self.store.set_bucket_tags(&bucket, number, tags).await.map_err(failed)?;
-        }
+        // Behind the mark: what isn't this resource's own isn't touched.
+        let configured = self.store.configure_bucket(&bucket, there.number, &settings).await;
+        configured.map_err(failed)?;
         let used = self.store.usage(&bucket).await.map_err(failed)?;
-        answer(&json!({ "bytes": used.bytes, "objects": used.objects }))
+        let coverage = self.looking.last();
+        let covered = coverage.as_ref().and_then(|coverage| coverage.of(&there));
+        answer(&json!({
+            "bytes": used.bytes,
+            "objects": used.objects,
+            // An earlier version knows nothing of this, and says nothing.
+            "protected": true,
+            "coverage": covered.map(Covered::told),
+        }))
+    }
+
+    /// The default encryption that a bucket is to get, once it was tried; `None`: it stays as it is.
+    async fn changed(
+        &self,
+        bucket: &BucketName,
+        there: Option<&Bucket>,
+        mode: Option<Mode>,
+    ) -> Result<Option<Mode>, Refusal> {
+        let Some(mode) = mode else { return Ok(None) };
+        let kms = self.kms.as_ref().ok_or_else(rotation::no_kms)?;
+        if there.is_some_and(|there| mode.is_in(there.encryption.as_deref())) {
+            // A KMS that is away changes nothing of what is so already.
+            return Ok(None);
+        }
+        match mode.tried(&kms.keys, bucket).await {
+            Ok(()) => Ok(Some(mode)),
+            Err(Some(cause)) => Err(rotation::kms(&cause)),
+            Err(None) => Err(Refusal::new(
+                "CofferKeyUnusable",
+                400,
+                "The Tenant has no default key: name one, or set its spec.kms.defaultKey.",
+            )),
+        }
     }
 
     pub(super) async fn release(&self, call: &Call) -> Result<Answer, Refusal> {
@@ -253,6 +326,8 @@ impl Admin {
             }
         }
         let now = call.now;
+        let released = self.rotation.release(&whose.owner.resource, now).await;
+        released.map_err(|error| fault::store(&error))?;
         iam.change(|draft| draft.release(&whose.owner, now)).await?;
         answer(&json!({ "remaining": false }))
     }

@@ -48,12 +48,28 @@ pub struct Kms {
     #[arg(long = "kms-aws-endpoint", env = "COFFER_KMS_AWS_ENDPOINT")]
     pub aws_endpoint: Option<String>,
 
+    /// The role of AWS that is assumed by the token in the folder of credentials. Without one there is an access key.
+    #[arg(long = "kms-aws-role-arn", env = "COFFER_KMS_AWS_ROLE_ARN")]
+    pub aws_role_arn: Option<String>,
+
+    /// `https://host:port` of another STS than the region's own.
+    #[arg(long = "kms-aws-sts", env = "COFFER_KMS_AWS_STS")]
+    pub aws_sts: Option<String>,
+
+    /// `host` or `host:port` of a service that speaks KMIP 1.4.
+    #[arg(long = "kms-kmip-address", env = "COFFER_KMS_KMIP_ADDRESS")]
+    pub kmip_address: Option<String>,
+
+    /// `https://host:port` of a service that speaks the HTTP API of KES.
+    #[arg(long = "kms-kes-address", env = "COFFER_KMS_KES_ADDRESS")]
+    pub kes_address: Option<String>,
+
     /// PEM file of the certificates to trust; followed while it changes. AWS KMS: the system's without one.
     #[arg(long = "kms-ca", env = "COFFER_KMS_CA")]
     pub ca: Option<PathBuf>,
 
     /// Folder of the credentials, followed while they change: `token`, or `roleId` and `secretId`, or `accessKey`, `secretKey` and
-    /// perhaps `sessionToken`.
+    /// perhaps `sessionToken`, or a client's `tls.crt` and `tls.key`.
     #[arg(long = "kms-credentials", env = "COFFER_KMS_CREDENTIALS")]
     pub credentials: Option<PathBuf>,
 
@@ -86,6 +102,12 @@ pub enum Provider {
     /// AWS KMS, or a service that speaks its protocol.
     #[value(name = "aws-kms")]
     AwsKms,
+    /// A service that speaks KMIP 1.4.
+    #[value(name = "kmip")]
+    Kmip,
+    /// A service that speaks the HTTP API of KES.
+    #[value(name = "kes")]
+    Kes,
 }
 
 /// A way to log in to Vault.

@@ -1,9 +1,10 @@
 //! Keys in AWS KMS, or in a service that speaks its protocol (JSON 1.1, signed by Signature V4).
 //!
+//! It is asked by an access key, or by a role that STS gives for a token of the pod's ServiceAccount ([`super::web_identity`]).
 //! A key's name is its id (a UUID, or `mrk-` and what follows), else the alias `alias/<name>`.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use async_trait::async_trait;
@@ -19,6 +20,7 @@ use zeroize::Zeroizing;
 
 use super::file;
 use super::http::{Answer, Call, Endpoint, Json, Limits, Repeat, said};
+use super::web_identity::WebIdentity;
 
 /// Where AWS KMS is, and who asks.
 #[derive(Clone, Debug)]
@@ -29,17 +31,39 @@ pub struct AwsKmsSettings {
     pub endpoint: Option<String>,
     /// A PEM file with the roots to trust.
     pub ca: PathBuf,
-    /// A folder with the files `accessKey`, `secretKey` and, for temporary credentials, `sessionToken`; read for each call.
-    pub credentials: PathBuf,
+    /// How to log in.
+    pub login: AwsLogin,
     /// How long calls may take.
     pub limits: Limits,
+}
+
+/// How to log in to AWS.
+#[derive(Clone, Debug)]
+pub enum AwsLogin {
+    /// By the files `accessKey`, `secretKey` and, for temporary credentials, `sessionToken` of this folder; read for each call.
+    Files(PathBuf),
+    /// By a role.
+    WebIdentity {
+        /// Which one is assumed.
+        role_arn: String,
+        /// The file of a token that the role trusts; read for each login.
+        token: PathBuf,
+        /// `https://host:port` of another STS than the region's own.
+        endpoint: Option<String>,
+    },
 }
 
 /// AWS KMS.
 pub struct AwsKms {
     endpoint: Endpoint,
     region: String,
-    credentials: PathBuf,
+    login: Login,
+}
+
+#[derive(Debug)]
+enum Login {
+    Files(PathBuf),
+    WebIdentity(WebIdentity),
 }
 
 impl AwsKms {
@@ -48,40 +72,30 @@ impl AwsKms {
     /// # Errors
     /// [`KmsError::Settings`].
     pub fn new(settings: AwsKmsSettings) -> Result<Self, KmsError> {
-        let AwsKmsSettings { region, endpoint, ca, credentials, limits } = settings;
+        let AwsKmsSettings { region, endpoint, ca, login, limits } = settings;
         let is_region = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if region.is_empty() || !region.chars().all(is_region) {
             return Err(KmsError::Settings(format!("`{region}` is no region")));
         }
         let address = endpoint.unwrap_or_else(|| Self::address(&region));
+        let login = match login {
+            AwsLogin::Files(folder) => {
+                credentials(&folder)?;
+                Login::Files(folder)
+            }
+            AwsLogin::WebIdentity { role_arn, token, endpoint } => {
+                let usual = || format!("https://sts.{region}.amazonaws.com");
+                let endpoint = Endpoint::new(&endpoint.unwrap_or_else(usual), ca.clone(), limits)?;
+                Login::WebIdentity(WebIdentity::new(endpoint, role_arn, token))
+            }
+        };
         let endpoint = Endpoint::new(&address, ca, limits)?;
-        let kms = Self { endpoint, region, credentials };
-        kms.credentials()?;
-        Ok(kms)
+        Ok(Self { endpoint, region, login })
     }
 
     /// Where the service of a region is.
     pub(super) fn address(region: &str) -> String {
         format!("https://kms.{region}.amazonaws.com")
-    }
-
-    fn credentials(&self) -> Result<Credentials, KmsError> {
-        let access_key = file::secret(&self.credentials.join("accessKey"))?;
-        let access_key_id = access_key
-            .parse()
-            .map_err(|_error| KmsError::Settings("`accessKey` is no access key".to_owned()))?;
-        let secret = file::secret(&self.credentials.join("secretKey"))?;
-        let token = self.credentials.join("sessionToken");
-        let session_token = if token.exists() {
-            Some(SecretKey::new(file::secret(&token)?.to_string()))
-        } else {
-            None
-        };
-        Ok(Credentials {
-            access_key_id,
-            secret_key: SecretKey::new(secret.to_string()),
-            session_token,
-        })
     }
 
     async fn call(
@@ -91,11 +105,34 @@ impl AwsKms {
         body: Value,
     ) -> Result<Json, Refused> {
         let body = Bytes::from(body.to_string());
-        let answer = self.endpoint.send(repeat, || self.signed(operation, &body)).await?;
-        if answer.status == StatusCode::OK { Ok(answer.json()) } else { Err(Refused::By(answer)) }
+        let login = match &self.login {
+            Login::Files(folder) => {
+                let answer = self
+                    .endpoint
+                    .send(repeat, || self.signed(operation, &body, &credentials(folder)?));
+                return result(answer.await?);
+            }
+            Login::WebIdentity(login) => login,
+        };
+        let assumed = login.credentials().await?;
+        let sent = || self.signed(operation, &body, &assumed);
+        let refused = match result(self.endpoint.send(repeat, sent).await?) {
+            Err(Refused::By(answer)) if is_ended(&answer) => Refused::By(answer),
+            result => return result,
+        };
+        // They may have been revoked, or ended early.
+        login.drop_session(&assumed).await;
+        let Ok(assumed) = login.credentials().await else { return Err(refused) };
+        let sent = || self.signed(operation, &body, &assumed);
+        result(self.endpoint.send(repeat, sent).await?)
     }
 
-    fn signed(&self, operation: &str, body: &Bytes) -> Result<Call, KmsError> {
+    fn signed(
+        &self,
+        operation: &str,
+        body: &Bytes,
+        credentials: &Credentials,
+    ) -> Result<Call, KmsError> {
         let unusable = |error: &dyn std::error::Error| KmsError::Settings(error.to_string());
         let mut headers = HeaderMap::new();
         let host = HeaderValue::from_str(self.endpoint.host()).map_err(|error| unusable(&error))?;
@@ -105,8 +142,7 @@ impl AwsKms {
         let target = HeaderValue::from_str(&format!("TrentService.{operation}"))
             .map_err(|error| unusable(&error))?;
         headers.insert("x-amz-target", target);
-        let credentials = self.credentials()?;
-        let signer = Signer { credentials: &credentials, region: &self.region, service: "kms" };
+        let signer = Signer { credentials, region: &self.region, service: "kms" };
         #[expect(
             clippy::disallowed_methods,
             reason = "a request is signed at the time of its sending"
@@ -118,6 +154,31 @@ impl AwsKms {
             .map_err(|error| unusable(&error))?;
         Ok(Call { method: Method::POST, path: "/".to_owned(), headers, body: body.clone() })
     }
+}
+
+fn credentials(folder: &Path) -> Result<Credentials, KmsError> {
+    let access_key = file::secret(&folder.join("accessKey"))?;
+    let access_key_id = access_key
+        .parse()
+        .map_err(|_error| KmsError::Settings("`accessKey` is no access key".to_owned()))?;
+    let secret = file::secret(&folder.join("secretKey"))?;
+    let token = folder.join("sessionToken");
+    let session_token =
+        if token.exists() { Some(SecretKey::new(file::secret(&token)?.to_string())) } else { None };
+    Ok(Credentials { access_key_id, secret_key: SecretKey::new(secret.to_string()), session_token })
+}
+
+fn result(answer: Answer) -> Result<Json, Refused> {
+    if answer.status == StatusCode::OK { Ok(answer.json()) } else { Err(Refused::By(answer)) }
+}
+
+/// Whether temporary credentials aren't good any more.
+fn is_ended(answer: &Answer) -> bool {
+    let json = answer.json();
+    let code = json.text("/__type").unwrap_or_default();
+    ["ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId"]
+        .iter()
+        .any(|ended| code.ends_with(ended))
 }
 
 /// Why there is no result.
@@ -304,11 +365,11 @@ impl Kms for AwsKms {
 
 impl fmt::Debug for AwsKms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, region, credentials } = self;
+        let Self { endpoint, region, login } = self;
         f.debug_struct("AwsKms")
             .field("endpoint", endpoint)
             .field("region", region)
-            .field("credentials", credentials)
+            .field("login", login)
             .finish()
     }
 }

@@ -2,55 +2,21 @@
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use ::http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use bytes::Bytes;
 use coffer_sse::kms::KmsError;
 use http_body_util::{BodyExt, Full, Limited};
-use tokio::time::Instant;
 use zeroize::{Zeroize, Zeroizing};
 
+pub use super::attempts::Limits;
+pub(super) use super::attempts::Repeat;
+use super::attempts::{Failure, attempts};
 use crate::follow::Stamp;
-use crate::outbound::{self, Connections, chain};
+use crate::outbound::{self, ClientFiles, Connections, chain, refuses_client};
 
 /// No answer of a KMS is longer.
 const LONGEST_ANSWER: usize = 1024 * 1024;
-
-/// How long a call may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// To connect, TLS included only in [`Self::attempt`].
-    pub connect: Duration,
-    /// One attempt.
-    pub attempt: Duration,
-    /// All attempts and the pauses between them.
-    pub total: Duration,
-    /// How many attempts.
-    pub attempts: u32,
-    /// The longest first pause; each further one may be twice as long. How long it is, chance decides.
-    pub pause: Duration,
-}
-
-impl Default for Limits {
-    /// 2 s to connect, 5 s an attempt, 10 s in all, 4 attempts, pauses from 100 ms.
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(2),
-            attempt: Duration::from_secs(5),
-            total: Duration::from_secs(10),
-            attempts: 4,
-            pause: Duration::from_millis(100),
-        }
-    }
-}
-
-/// Whether a call may be sent again when nobody knows whether it arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repeat {
-    Always,
-    IfNeverSent,
-}
 
 /// What is sent.
 pub(super) struct Call {
@@ -108,6 +74,7 @@ pub(super) struct Endpoint {
     /// What `Host` says.
     host: String,
     ca: PathBuf,
+    client: Option<ClientFiles>,
     limits: Limits,
     connections: Mutex<Option<(Stamp, Connections)>>,
 }
@@ -115,6 +82,16 @@ pub(super) struct Endpoint {
 impl Endpoint {
     /// Reads the address, which must be `https`, and the CA's file.
     pub(super) fn new(address: &str, ca: PathBuf, limits: Limits) -> Result<Self, KmsError> {
+        Self::of_client(address, ca, None, limits)
+    }
+
+    /// The same, with the certificate by which the service knows who asks.
+    pub(super) fn of_client(
+        address: &str,
+        ca: PathBuf,
+        client: Option<ClientFiles>,
+        limits: Limits,
+    ) -> Result<Self, KmsError> {
         let no_address = || {
             KmsError::Settings(format!("`{address}` is no address; give it as `https://host:port`"))
         };
@@ -131,6 +108,7 @@ impl Endpoint {
             base,
             host: authority.as_str().to_owned(),
             ca,
+            client,
             limits,
             connections: Mutex::new(None),
         };
@@ -143,16 +121,17 @@ impl Endpoint {
         &self.host
     }
 
-    /// Those that are there; new ones when the CA's file has changed.
+    /// Those that are there; new ones when a file has changed.
     fn connections(&self) -> Result<Connections, KmsError> {
-        let stamp = Stamp::of(&[&self.ca]);
+        let stamp = Stamp::of(&outbound::files(&self.ca, self.client.as_ref()));
         let mut kept = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, connections)) = &*kept
             && *of == stamp
         {
             return Ok(connections.clone());
         }
-        match outbound::connections(&self.ca, self.limits.connect) {
+        let tls = outbound::tls(&self.ca, self.client.as_ref());
+        match tls.map(|tls| outbound::pool(tls, self.limits.connect)) {
             Ok(connections) => {
                 *kept = Some((stamp, connections.clone()));
                 Ok(connections)
@@ -168,38 +147,22 @@ impl Endpoint {
     /// Sends what `make` makes, anew for each attempt, until there is an answer that more attempts won't change.
     ///
     /// # Errors
-    /// [`KmsError::Unreachable`] after the last attempt, and what `make` fails by.
+    /// [`KmsError::Unreachable`] after the last attempt, [`KmsError::Denied`] if TLS ends by a refusal, and what `make` fails by.
     pub(super) async fn send(
         &self,
         repeat: Repeat,
         make: impl Fn() -> Result<Call, KmsError> + Send + Sync,
     ) -> Result<Answer, KmsError> {
-        let end = Instant::now() + self.limits.total;
-        let mut pause = self.limits.pause;
-        let mut attempt = 1;
-        loop {
-            let deadline = end.min(Instant::now() + self.limits.attempt);
-            let (why, harmless) = match tokio::time::timeout_at(deadline, self.exchange(make()?))
-                .await
-            {
-                Ok(Ok(answer)) if !is_passing(&answer) => return Ok(answer),
-                Ok(Ok(answer)) => (said(&answer), answer.status == StatusCode::TOO_MANY_REQUESTS),
-                Ok(Err(Failure::Setup(error))) => return Err(error),
-                Ok(Err(Failure::Connect(why))) => (why, true),
-                Ok(Err(Failure::Broken(why))) => (why, false),
-                Err(_elapsed) => ("no answer in time".to_owned(), false),
-            };
-            let wait = pause.mul_f64(rand::random());
-            let goes_on = attempt < self.limits.attempts
-                && (harmless || repeat == Repeat::Always)
-                && Instant::now() + wait < end;
-            if !goes_on {
-                return Err(KmsError::Unreachable(why));
+        attempts(&self.limits, repeat, || async {
+            let answer = self.exchange(make()?).await?;
+            if !is_passing(&answer) {
+                return Ok(answer);
             }
-            tokio::time::sleep(wait).await;
-            pause = pause.saturating_mul(2);
-            attempt += 1;
-        }
+            let why = said(&answer);
+            let harmless = answer.status == StatusCode::TOO_MANY_REQUESTS;
+            Err(if harmless { Failure::Unsent(why) } else { Failure::Broken(why) })
+        })
+        .await
     }
 
     async fn exchange(&self, call: Call) -> Result<Answer, Failure> {
@@ -208,13 +171,15 @@ impl Endpoint {
             .method(method)
             .uri(format!("{}{path}", self.base))
             .body(Full::new(body))
-            .map_err(|error| Failure::Setup(KmsError::Settings(error.to_string())))?;
+            .map_err(|error| Failure::Final(KmsError::Settings(error.to_string())))?;
         *request.headers_mut() = headers;
         request.headers_mut().remove(header::HOST);
-        let connections = self.connections().map_err(Failure::Setup)?;
+        let connections = self.connections()?;
         let answer = connections.request(request).await.map_err(|error| {
-            if error.is_connect() {
-                Failure::Connect(chain(&error))
+            if refuses_client(&error) {
+                Failure::Final(KmsError::Denied(chain(&error)))
+            } else if error.is_connect() {
+                Failure::Unsent(chain(&error))
             } else {
                 Failure::Broken(chain(&error))
             }
@@ -224,14 +189,6 @@ impl Endpoint {
         let body = body.map_err(|error| Failure::Broken(error.to_string()))?.to_bytes();
         Ok(Answer { status, body: Zeroizing::new(body.to_vec()) })
     }
-}
-
-/// Why there is no answer.
-enum Failure {
-    Setup(KmsError),
-    /// Nothing was sent.
-    Connect(String),
-    Broken(String),
 }
 
 /// Whether a later attempt may get another answer.

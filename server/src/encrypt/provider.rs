@@ -8,9 +8,11 @@ use coffer_sse::bucket_key::Caching;
 use coffer_sse::kms::{Kms, KmsError};
 
 use super::Encryption;
-use super::aws_kms::{AwsKms, AwsKmsSettings};
-use super::http::Limits;
+use super::attempts::Limits;
+use super::aws_kms::{AwsKms, AwsKmsSettings, AwsLogin};
+use super::kes::{Kes, KesSettings};
 use super::keys::Keys;
+use super::kmip::{Kmip, KmipSettings};
 use super::measured::Measured;
 use super::static_key::StaticKeys;
 use super::vault::{Vault, VaultAuth, VaultSettings};
@@ -68,6 +70,8 @@ pub fn place(config: &config::Kms) -> Option<(&'static str, String)> {
             let usual = || AwsKms::address(region);
             ("AWS KMS", config.aws_endpoint.clone().unwrap_or_else(usual))
         }
+        Provider::Kmip => ("KMIP", config.kmip_address.clone().unwrap_or_default()),
+        Provider::Kes => ("KES", config.kes_address.clone().unwrap_or_default()),
     })
 }
 
@@ -89,10 +93,42 @@ fn provider(config: &config::Kms) -> Result<Option<Arc<dyn Kms>>, KmsError> {
             })?,
             endpoint: config.aws_endpoint.clone(),
             ca: config.ca.clone().map_or_else(system_roots, Ok)?,
+            login: aws_login(config)?,
+            limits: Limits::default(),
+        })?),
+        Provider::Kes => Arc::new(Kes::new(KesSettings {
+            address: config.kes_address.clone().ok_or_else(|| {
+                settings("the provider `kes` needs an address; set COFFER_KMS_KES_ADDRESS")
+            })?,
+            ca: config.ca.clone().ok_or_else(|| {
+                settings("the provider `kes` needs a file of certificates; set COFFER_KMS_CA")
+            })?,
+            credentials: credentials(config)?.to_owned(),
+            limits: Limits::default(),
+        })?),
+        Provider::Kmip => Arc::new(Kmip::new(KmipSettings {
+            address: config.kmip_address.clone().ok_or_else(|| {
+                settings("the provider `kmip` needs an address; set COFFER_KMS_KMIP_ADDRESS")
+            })?,
+            ca: config.ca.clone().ok_or_else(|| {
+                settings("the provider `kmip` needs a file of certificates; set COFFER_KMS_CA")
+            })?,
             credentials: credentials(config)?.to_owned(),
             limits: Limits::default(),
         })?),
     }))
+}
+
+fn aws_login(config: &config::Kms) -> Result<AwsLogin, KmsError> {
+    let folder = credentials(config)?;
+    Ok(match config.aws_role_arn.clone() {
+        None => AwsLogin::Files(folder.to_owned()),
+        Some(role_arn) => AwsLogin::WebIdentity {
+            role_arn,
+            token: folder.join("token"),
+            endpoint: config.aws_sts.clone(),
+        },
+    })
 }
 
 fn vault(config: &config::Kms) -> Result<Arc<dyn Kms>, KmsError> {
@@ -240,6 +276,58 @@ mod tests {
             (
                 vec!["--kms-provider", "aws-kms", "--kms-credentials", &here],
                 "set COFFER_KMS_AWS_REGION",
+            ),
+            (
+                vec![
+                    "--kms-provider",
+                    "aws-kms",
+                    "--kms-credentials",
+                    &here,
+                    "--kms-aws-region",
+                    "eu-west-1",
+                    "--kms-aws-role-arn",
+                    "photos",
+                    "--kms-ca",
+                    &ca,
+                ],
+                "holds no CA certificate",
+            ),
+            (vec!["--kms-provider", "kes"], "set COFFER_KMS_KES_ADDRESS"),
+            (
+                vec!["--kms-provider", "kes", "--kms-kes-address", "https://kes"],
+                "set COFFER_KMS_CA",
+            ),
+            (
+                vec![
+                    "--kms-provider",
+                    "kes",
+                    "--kms-kes-address",
+                    "kes:7373",
+                    "--kms-ca",
+                    &ca,
+                    "--kms-credentials",
+                    &here,
+                ],
+                "is no address",
+            ),
+            (vec!["--kms-provider", "kmip"], "set COFFER_KMS_KMIP_ADDRESS"),
+            (vec!["--kms-provider", "kmip", "--kms-kmip-address", "kmip"], "set COFFER_KMS_CA"),
+            (
+                vec!["--kms-provider", "kmip", "--kms-kmip-address", "kmip", "--kms-ca", &ca],
+                "set COFFER_KMS_CREDENTIALS",
+            ),
+            (
+                vec![
+                    "--kms-provider",
+                    "kmip",
+                    "--kms-kmip-address",
+                    "https://kmip",
+                    "--kms-ca",
+                    &ca,
+                    "--kms-credentials",
+                    &here,
+                ],
+                "is no address",
             ),
         ] {
             let config = Flags::parse_from(std::iter::once("x").chain(flags.iter().copied())).kms;

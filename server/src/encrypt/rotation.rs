@@ -2,23 +2,28 @@
 //!
 //! Where it stands is kept in the index after each page, so it goes on after a restart where it was. It goes over everything again until
 //! a whole pass finds nothing more: what was written under the old key meanwhile is found too.
+//!
+//! A resource that asks for one finds its own again by its uid, also after others: what it was is kept until the resource lets go.
+
+mod progress;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use coffer_sse::kms::KmsError;
-use coffer_store::{
-    Bucket, BucketName, Exchange, Object, Store, StoreError, Upload, UploadEntry, UploadQuery,
-};
-use futures_util::stream::{self, StreamExt};
+use coffer_sse::kms::{KeyStatus, KmsError};
+use coffer_store::{Bucket, BucketName, Object, Store, StoreError, Upload};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, Notify};
 use tracing::{info, warn};
 
 use super::Encryption;
 use super::keys::Keys;
+use super::uploads;
+use crate::iam::mark::Owner;
 use crate::s3::encryption::reseal::{Outcome, ResealError, Wanted, reseal};
+pub use progress::Progress;
+use progress::{Next, Step};
 
 /// Its name in the index.
 const NAME: &str = "key-rotation";
@@ -28,50 +33,20 @@ const PAGE: usize = 512;
 const AT_ONCE: usize = 32;
 /// After how long what failed is tried again.
 const REST: Duration = Duration::from_secs(5);
-/// Passes at most: whoever goes on writing under the old key is not run after for ever.
-const MOST_PASSES: u32 = 10;
-
-/// Where a rotation stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Progress {
-    /// The key that is rotated away; none: all but the new one.
-    pub from: Option<String>,
-    /// The new key.
-    pub to: String,
-    /// When it was asked for.
-    pub started: String,
-    /// When it was done.
-    pub finished: Option<String>,
-    /// Which time it goes over everything, from 1.
-    pub pass: u32,
-    /// Objects and uploads looked at, in this pass.
-    pub seen: u64,
-    /// Keys sealed anew, in all passes; what a crash took along isn't in it.
-    pub resealed: u64,
-    /// In this pass: objects under keys of customers, which nobody else can seal anew.
-    pub customers: u64,
-    /// In this pass: what couldn't be sealed anew. Once it is done, the old key still protects so many.
-    pub remaining: u64,
-    /// Why, the last time.
-    pub error: Option<String>,
-    /// In this pass: what was under the old key, sealed anew or changed meanwhile.
-    #[serde(default)]
-    found: u64,
-    #[serde(default)]
-    bucket_done: bool,
-    #[serde(default)]
-    bucket: String,
-    #[serde(default)]
-    key: String,
-}
+/// Buckets read at once.
+const BUCKETS: usize = 1000;
 
 /// Why a rotation can't begin.
 #[derive(Debug, thiserror::Error)]
 pub enum RotationError {
     /// Another one is under way.
-    #[error("a rotation to `{0}` is under way; wait for its end")]
-    Running(String),
+    #[error("a rotation to `{to}` by {whose} is under way; wait for its end")]
+    Running {
+        /// Its new key.
+        to: String,
+        /// Who asked for it.
+        whose: String,
+    },
     /// The new key doesn't work.
     #[error("the new key can't be used")]
     Kms(#[from] KmsError),
@@ -83,6 +58,11 @@ pub enum RotationError {
     NoKms,
 }
 
+/// Where it is kept how a resource's rotation ended, once another one has begun.
+fn name_of(resource: &str) -> String {
+    format!("{NAME}/{resource}")
+}
+
 /// The rotation of a tenant's keys; one at a time.
 #[derive(Debug)]
 pub struct Rotation {
@@ -90,6 +70,8 @@ pub struct Rotation {
     keys: Option<Arc<Keys>>,
     tenant: Arc<str>,
     wake: Notify,
+    /// Told when one is done.
+    done: Arc<Notify>,
     /// Held by who writes where it stands.
     state: Mutex<()>,
 }
@@ -101,14 +83,15 @@ enum Interrupted {
 }
 
 impl Rotation {
-    /// Of this store's objects.
-    pub fn new(store: Store, encryption: &Encryption) -> Self {
+    /// Of this store's objects; `done` is told when one is done.
+    pub fn new(store: Store, encryption: &Encryption, done: Arc<Notify>) -> Self {
         let Encryption { tenant, keys, automatic: _, required: _ } = encryption;
         Self {
             store,
             keys: keys.clone(),
             tenant: Arc::clone(tenant),
             wake: Notify::new(),
+            done,
             state: Mutex::new(()),
         }
     }
@@ -118,7 +101,23 @@ impl Rotation {
     /// # Errors
     /// The store's.
     pub async fn progress(&self) -> Result<Option<Progress>, StoreError> {
-        let kept = self.store.progress(NAME).await?;
+        self.kept(NAME).await
+    }
+
+    /// Where the rotation of a resource stands, or how it ended, if it ever began.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn progress_of(&self, owner: &Owner) -> Result<Option<Progress>, StoreError> {
+        let is_its = |progress: &Progress| progress.owner.as_ref() == Some(owner);
+        match self.progress().await?.filter(is_its) {
+            Some(progress) => Ok(Some(progress)),
+            None => Ok(self.kept(&name_of(&owner.resource)).await?.filter(is_its)),
+        }
+    }
+
+    async fn kept(&self, name: &str) -> Result<Option<Progress>, StoreError> {
+        let kept = self.store.progress(name).await?;
         kept.map(|bytes| {
             serde_json::from_slice(&bytes).map_err(|cause| StoreError::Corrupt {
                 what: "where the key rotation stands".to_owned(),
@@ -135,34 +134,82 @@ impl Rotation {
     pub(crate) async fn begin(
         &self,
         wanted: &Wanted,
+        owner: Option<Owner>,
         now: Timestamp,
     ) -> Result<Progress, RotationError> {
         let keys = self.keys.as_deref().ok_or(RotationError::NoKms)?;
-        keys.kms().key_status(&wanted.to).await?;
-        let _writes = self.state.lock().await;
-        if let Some(running) = self.progress().await?.filter(|progress| progress.finished.is_none())
-        {
-            return Err(RotationError::Running(running.to));
+        let running =
+            |last: &Progress| RotationError::Running { to: last.to.clone(), whose: last.whose() };
+        // Who has to wait isn't let wait for the page in work.
+        if let Some(last) = self.progress().await?.filter(Progress::is_running) {
+            return Err(running(&last));
         }
-        let progress = Progress {
-            from: wanted.from.as_ref().map(|name| name.as_str().to_owned()),
-            to: wanted.to.as_str().to_owned(),
-            started: now.to_string(),
-            finished: None,
-            pass: 1,
-            seen: 0,
-            resealed: 0,
-            customers: 0,
-            remaining: 0,
-            error: None,
-            found: 0,
-            bucket_done: false,
-            bucket: String::new(),
-            key: String::new(),
-        };
-        self.keep(&progress).await?;
+        match keys.kms().key_status(&wanted.to).await? {
+            KeyStatus::Enabled => {}
+            KeyStatus::Disabled => return Err(KmsError::Disabled(wanted.to.clone()).into()),
+        }
+        let _writes = self.state.lock().await;
+        if let Some(last) = self.progress().await? {
+            if last.is_running() {
+                return Err(running(&last));
+            }
+            if let Some(owner) = &last.owner {
+                self.keep(&name_of(&owner.resource), &last).await?;
+            }
+        }
+        let progress = Progress::begun(wanted, owner, self.total().await?, now);
+        self.keep(NAME, &progress).await?;
         self.wake.notify_one();
+        info!(
+            from = progress.from,
+            to = progress.to,
+            by = progress.whose(),
+            "a key rotation begins"
+        );
         Ok(progress)
+    }
+
+    /// Lets go of a resource: stops its rotation after the page in work, if that runs, and forgets how it ended. What was sealed anew
+    /// stays so.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn release(&self, resource: &str, now: Timestamp) -> Result<(), StoreError> {
+        let is_its =
+            |last: &Progress| last.owner.as_ref().is_some_and(|owner| owner.resource == resource);
+        self.store.forget_progress(&name_of(resource)).await?;
+        if !self.progress().await?.is_some_and(|last| is_its(&last)) {
+            // All but the one in work are let go of without waiting for it.
+            return Ok(());
+        }
+        let _writes = self.state.lock().await;
+        let Some(last) = self.progress().await?.filter(is_its) else { return Ok(()) };
+        let stopped = if last.is_running() {
+            info!(to = last.to, resource, "the key rotation is stopped");
+            Some(now.to_string())
+        } else {
+            last.stopped.clone()
+        };
+        self.keep(NAME, &Progress { owner: None, stopped, ..last }).await
+    }
+
+    /// The objects of all buckets.
+    async fn total(&self) -> Result<u64, StoreError> {
+        let (mut total, mut after): (u64, Option<String>) = (0, None);
+        loop {
+            let page = self.store.list_buckets("", after.as_deref(), BUCKETS).await?;
+            for bucket in &page.buckets {
+                match self.store.usage(&bucket.name).await {
+                    Ok(usage) => total = total.saturating_add(usage.objects),
+                    Err(StoreError::NoSuchBucket) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(total),
+            }
+        }
     }
 
     /// Works off what was begun, now and whenever something is. Ends with whoever drops it.
@@ -189,25 +236,23 @@ impl Rotation {
     /// What was counted since the last mark is lost: the pass that goes on isn't the last.
     async fn resume(&self) -> Result<(), StoreError> {
         let _writes = self.state.lock().await;
-        match self.progress().await?.filter(|progress| progress.finished.is_none()) {
-            Some(progress) => {
-                let found = progress.found.max(1);
-                self.keep(&Progress { found, ..progress }).await
-            }
+        match self.progress().await?.filter(Progress::is_running) {
+            Some(progress) => self.keep(NAME, &progress.interrupted()).await,
             None => Ok(()),
         }
     }
 
-    async fn keep(&self, progress: &Progress) -> Result<(), StoreError> {
+    async fn keep(&self, name: &str, progress: &Progress) -> Result<(), StoreError> {
         // Texts and numbers are always JSON.
         let bytes = serde_json::to_vec(progress).unwrap_or_default();
-        self.store.keep_progress(NAME, bytes).await
+        self.store.keep_progress(name, bytes).await
     }
 
     async fn tell(&self, error: String) -> Result<(), StoreError> {
         let _writes = self.state.lock().await;
-        if let Some(progress) = self.progress().await? {
-            self.keep(&Progress { error: Some(error), ..progress }).await?;
+        if let Some(progress) = self.progress().await?.filter(Progress::is_running) {
+            let progress = Progress { error: Some(error), ..progress.interrupted() };
+            self.keep(NAME, &progress).await?;
         }
         Ok(())
     }
@@ -215,14 +260,14 @@ impl Rotation {
     /// Does a page; `None` when nothing is to be done.
     async fn page(&self) -> Result<Option<()>, Interrupted> {
         let _writes = self.state.lock().await;
-        let running = self.progress().await?.filter(|progress| progress.finished.is_none());
+        let running = self.progress().await?.filter(Progress::is_running);
         let (Some(mut progress), Some(keys)) = (running, self.keys.as_deref()) else {
             return Ok(None);
         };
         let from = progress.from.as_ref().map(|name| name.parse()).transpose();
         let (Ok(from), Ok(to)) = (from, progress.to.parse()) else { return Ok(None) };
         let wanted = Wanted { from, to };
-        match self.current_bucket(&progress).await? {
+        let next = match self.current_bucket(&progress).await? {
             Some(bucket) => {
                 if progress.bucket != bucket.name.as_str() {
                     progress.bucket = bucket.name.as_str().to_owned();
@@ -230,14 +275,24 @@ impl Rotation {
                     progress.bucket_done = false;
                 }
                 self.bucket_page(keys, &wanted, &bucket.name, &mut progress).await?;
+                Next::Pass
             }
-            None => end_pass(&wanted, &mut progress),
-        }
+            None => {
+                #[expect(clippy::disallowed_methods, reason = "the edge: a worker has no request")]
+                let now = Timestamp::now();
+                progress.end_pass(self.total().await?, now)
+            }
+        };
         if progress.remaining == 0 {
             // It waited for something, and waits no more.
             progress.error = None;
         }
-        self.keep(&progress).await?;
+        self.keep(NAME, &progress).await?;
+        if next == Next::Done {
+            let Progress { to, resealed, remaining, .. } = &progress;
+            info!(to, resealed, remaining, "the key rotation is done");
+            self.done.notify_one();
+        }
         Ok(Some(()))
     }
 
@@ -271,19 +326,20 @@ impl Rotation {
             }
             Err(error) => return Err(error.into()),
         };
-        let done: Vec<Result<Step, Interrupted>> = stream::iter(objects.clone())
+        // The first that has to wait ends the page: a KMS that doesn't answer isn't asked for each object.
+        let done: Vec<Step> = stream::iter(objects.clone())
             .map(|object| self.object(keys, wanted, bucket, object))
             .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
+            .try_collect()
+            .await?;
         let mut counted = progress.clone();
         for step in done {
-            counted.count(step?);
+            counted.count(step);
         }
         if let Some(last) = objects.last().filter(|_| objects.len() == PAGE) {
             last.key().as_str().clone_into(&mut counted.key);
         } else {
-            for upload in self.uploads(bucket).await? {
+            for upload in uploads::of(&self.store, bucket).await? {
                 counted.count(self.upload(keys, wanted, bucket, &upload).await?);
             }
             counted.bucket_done = true;
@@ -305,24 +361,6 @@ impl Rotation {
                 Ok(self.store.exchange_encryption(&object, bytes).await?.into())
             }
             other => Step::of(other),
-        }
-    }
-
-    async fn uploads(&self, bucket: &BucketName) -> Result<Vec<Upload>, StoreError> {
-        let mut query = UploadQuery { limit: PAGE, ..UploadQuery::default() };
-        let mut uploads = Vec::new();
-        loop {
-            let page = match self.store.list_uploads(bucket, &query).await {
-                Ok(page) => page,
-                Err(StoreError::NoSuchBucket) => return Ok(uploads),
-                Err(error) => return Err(error),
-            };
-            uploads.extend(page.entries.into_iter().filter_map(|entry| match entry {
-                UploadEntry::Upload(upload) => Some(*upload),
-                UploadEntry::Prefix(_) => None,
-            }));
-            let Some(next) = page.next else { return Ok(uploads) };
-            query.start = next;
         }
     }
 
@@ -348,45 +386,6 @@ impl Rotation {
     }
 }
 
-/// Ends a pass over everything, and begins another one if it found anything.
-fn end_pass(wanted: &Wanted, progress: &mut Progress) {
-    // Under one name there can be several versions of a key, which only the KMS tells apart.
-    let is_of_versions = wanted.from.as_ref() == Some(&wanted.to);
-    if is_of_versions || progress.found == 0 || progress.pass >= MOST_PASSES {
-        #[expect(clippy::disallowed_methods, reason = "the edge: a worker has no request")]
-        let now = Timestamp::now();
-        progress.finished = Some(now.to_string());
-        if !is_of_versions {
-            // Somebody goes on writing under the old key.
-            progress.remaining = progress.remaining.saturating_add(progress.found);
-        }
-        info!(
-            to = progress.to,
-            resealed = progress.resealed,
-            remaining = progress.remaining,
-            "the key rotation is done"
-        );
-    } else {
-        progress.pass = progress.pass.saturating_add(1);
-        (progress.seen, progress.customers, progress.remaining) = (0, 0, 0);
-        progress.found = 0;
-    }
-    progress.bucket.clear();
-    progress.key.clear();
-    progress.bucket_done = false;
-}
-
-/// What came of one object or upload.
-#[derive(Debug)]
-enum Step {
-    Other,
-    Customer,
-    Resealed,
-    /// It changed meanwhile: the next pass meets what is there then.
-    Changed,
-    Failed(ResealError),
-}
-
 impl Step {
     fn of(outcome: Result<Outcome, ResealError>) -> Result<Self, Interrupted> {
         match outcome {
@@ -395,15 +394,6 @@ impl Step {
             Ok(Outcome::Sealed(_)) => Ok(Self::Changed),
             Err(ResealError::Kms(error)) if error.is_retryable() => Err(Interrupted::Kms(error)),
             Err(error) => Ok(Self::Failed(error)),
-        }
-    }
-}
-
-impl From<Exchange> for Step {
-    fn from(exchange: Exchange) -> Self {
-        match exchange {
-            Exchange::Done => Self::Resealed,
-            Exchange::Changed => Self::Changed,
         }
     }
 }
@@ -423,24 +413,5 @@ impl Interrupted {
 impl From<StoreError> for Interrupted {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
-    }
-}
-
-impl Progress {
-    fn count(&mut self, step: Step) {
-        self.seen = self.seen.saturating_add(1);
-        match step {
-            Step::Other => {}
-            Step::Customer => self.customers = self.customers.saturating_add(1),
-            Step::Resealed => {
-                self.resealed = self.resealed.saturating_add(1);
-                self.found = self.found.saturating_add(1);
-            }
-            Step::Changed => self.found = self.found.saturating_add(1),
-            Step::Failed(error) => {
-                self.remaining = self.remaining.saturating_add(1);
-                self.error = Some(error.to_string());
-            }
-        }
     }
 }

@@ -243,7 +243,7 @@ async fn a_key_is_replaced_while_the_server_runs_and_never_by_one_that_opens_not
 
 #[tokio::test]
 async fn a_bucket_of_a_resource_is_there_with_its_mark_or_not_at_all() {
-    use coffer_store::{BucketName, StoreError};
+    use coffer_store::{BucketName, BucketSettings, StoreError};
 
     use super::mark::{Marked, Owner};
     use super::owned::{For, OwnedBucket};
@@ -268,9 +268,9 @@ async fn a_bucket_of_a_resource_is_there_with_its_mark_or_not_at_all() {
         };
         draft.put_owned_bucket(&wanted, &whose, now())
     };
-    let tags = BTreeMap::new();
+    let settings = BucketSettings::default();
     let create = async |edit: &dyn Fn(&mut Draft, &Bucket) -> Result<(), Refused>| {
-        iam.create_bucket(&photos, "us-east-1", &tags, now(), edit).await
+        iam.create_bucket(&photos, "us-east-1", &settings, now(), edit).await
     };
     // What is refused leaves neither.
     let refusing = |draft: &mut Draft, made: &Bucket| {

@@ -99,6 +99,7 @@ pub enum Operation {
     OwnAccessKeys,
     OwnBinding,
     OwnBucket,
+    OwnKeyRotation,
     Release,
     OwnPolicies,
 }
@@ -164,6 +165,7 @@ pub static ROWS: &[Row] = &[
     row(Method::PUT, "coffer/access-keys", &[], O::OwnAccessKeys, Control),
     row(Method::PUT, "coffer/binding", &[], O::OwnBinding, Control),
     row(Method::PUT, "coffer/bucket", &[], O::OwnBucket, Control),
+    row(Method::PUT, "coffer/key-rotation", &[], O::OwnKeyRotation, Control),
     row(Method::PUT, "coffer/release", &[], O::Release, Control),
     row(Method::GET, "coffer/policies", &[], O::OwnPolicies, Control),
 ];

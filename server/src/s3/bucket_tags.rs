@@ -83,7 +83,7 @@ pub(super) async fn put(
         )),
     });
     let tags = checked(pairs.collect::<Result<Vec<_>, _>>()?)?;
-    handlers.store.set_bucket_tags(context.bucket()?, None, tags).await.map_err(fault::s3)?;
+    handlers.store.set_bucket_tags(context.bucket()?, tags).await.map_err(fault::s3)?;
     Ok(S3Response::new(dto::PutBucketTaggingOutput {}))
 }
 
@@ -94,7 +94,7 @@ pub(super) async fn delete(
     _headers: &HeaderMap,
 ) -> S3Result<S3Response<dto::DeleteBucketTaggingOutput>> {
     let none = BTreeMap::new();
-    handlers.store.set_bucket_tags(context.bucket()?, None, none).await.map_err(fault::s3)?;
+    handlers.store.set_bucket_tags(context.bucket()?, none).await.map_err(fault::s3)?;
     Ok(S3Response::with_status(dto::DeleteBucketTaggingOutput {}, StatusCode::NO_CONTENT))
 }
 

@@ -2,18 +2,17 @@
 
 use std::ops::Range;
 
-use coffer_sse::part_key::SealingKey;
 use coffer_store::{BucketName, Object, ObjectKey, StoreError};
 use http::HeaderMap;
 use s3s::{S3Error, S3Response, S3Result, dto, s3_error};
 
 use super::checksum::{self, Algorithm};
 use super::conditions::Outcome;
-use super::encryption::choose::{For, Sealing, for_write};
-use super::encryption::read::{Access, Failed, Uploading, Wants, for_part};
+use super::encryption::choose::{For, for_write};
+use super::encryption::read::{Access, Failed, Wants, for_part};
 use super::encryption::record::Record;
 use super::encryption::{To, tell};
-use super::receive::{Received, receive_copy};
+use super::receive::{Received, Under, receive_copy};
 use super::{Context, Handlers, date, fault, get, multipart, put};
 use crate::authorize::Resource;
 use coffer_policy::Action;
@@ -70,13 +69,14 @@ pub(super) async fn object(
         let tenant = &handlers.encryption.tenant;
         let whole = sealing.as_ref().map(|sealing| sealing.whole(tenant, bucket, key));
         Ok(whole.transpose()?.map(|whole| {
+            let mode = whole.record.sealed.mode();
             record = Some(whole.record);
-            whole.key
+            Under { key: whole.key, mode }
         }))
     };
     let (original, received) =
         read(handlers, &context, &source_bucket, &source_key, choose, seal).await?;
-    let etag = received.etag(sealing.as_ref().map(Sealing::mode));
+    let etag = received.etag.clone();
     let checksum = received.full_object();
     let mut attributes = if replace {
         put::attributes(&context.stored, etag.clone(), Some(checksum.clone()))
@@ -142,16 +142,14 @@ pub(super) async fn part(
     };
     let mut record = None;
     let seal = || -> S3Result<_> {
-        let part = uploading.as_ref().map(|uploading| uploading.part(number)).transpose()?;
-        Ok(part.map(|(key, bytes)| {
-            record = Some(bytes);
-            key
-        }))
+        let Some(uploading) = &uploading else { return Ok(None) };
+        let (key, bytes) = uploading.part(number)?;
+        record = Some(bytes);
+        Ok(Some(Under { key, mode: uploading.mode() }))
     };
     let (_original, received) =
         read(handlers, &context, &source_bucket, &source_key, choose, seal).await?;
-    let sealed = uploading.as_ref().map(Uploading::mode).zip(record);
-    let part = multipart::keep(handlers, &context, &upload, number, received, sealed).await?;
+    let part = multipart::keep(handlers, &context, &upload, number, received, record).await?;
     let mut result = dto::CopyPartResult {
         e_tag: Some(dto::ETag::Strong(part.attributes.etag.clone())),
         last_modified: Some(date(part.modified)),
@@ -205,7 +203,7 @@ async fn read(
     bucket: &BucketName,
     key: &ObjectKey,
     choose: impl Fn(&Object) -> S3Result<(Range<u64>, Algorithm)>,
-    mut seal: impl FnMut() -> S3Result<Option<SealingKey>>,
+    mut seal: impl FnMut() -> S3Result<Option<Under>>,
 ) -> S3Result<(Object, Received)> {
     let mut tries = 0;
     loop {

@@ -1,6 +1,5 @@
 //! Uploads in parts: begun, filled, completed, aborted.
 
-use coffer_sse::mode::Mode;
 use coffer_store::{
     Checksum, ChecksumKind, Part, PartAttributes, StoreError, Upload, UploadAttributes, UploadId,
 };
@@ -11,11 +10,12 @@ use s3s::{S3Response, S3Result, dto, s3_error};
 
 use super::checksum::{self, Algorithm, Value};
 use super::encryption::choose::{For, for_write};
-use super::encryption::read::{Uploading, for_completion, for_part};
+use super::encryption::read::{for_completion, for_part};
 use super::encryption::record::Record;
 use super::encryption::{To, tell};
-use super::receive::{Announced, Received, receive};
+use super::receive::{Announced, Received, Under, receive};
 use super::{Context, Handlers, fault, put};
+use crate::answer::Refusal;
 
 /// The fewest bytes of any part but the last. Source: AWS S3 quotas.
 const SMALLEST: u64 = 5 * 1024 * 1024;
@@ -162,12 +162,14 @@ pub(super) async fn put_part(
         ));
     }
     let uploading = for_part(handlers, &context, context.bucket()?, &upload).await?;
-    let part = uploading.as_ref().map(|uploading| uploading.part(number)).transpose()?;
-    let (sealing_key, record) = part.unzip();
+    let part = uploading.as_ref().map(|uploading| {
+        let (key, record) = uploading.part(number)?;
+        Ok::<_, Refusal>((Under { key, mode: uploading.mode() }, record))
+    });
+    let (under, record) = part.transpose()?.unzip();
     let received =
-        receive(&handlers.store, &announced, input.body, &context.trailers, sealing_key).await?;
-    let sealed = uploading.as_ref().map(Uploading::mode).zip(record);
-    let part = keep(handlers, &context, &upload, number, received, sealed).await?;
+        receive(&handlers.store, &announced, input.body, &context.trailers, under).await?;
+    let part = keep(handlers, &context, &upload, number, received, record).await?;
     let mut response = S3Response::new(dto::UploadPartOutput {
         e_tag: Some(dto::ETag::Strong(part.attributes.etag)),
         ..Default::default()
@@ -183,22 +185,18 @@ pub(super) async fn put_part(
     Ok(response)
 }
 
-/// Records received content as a part; `sealed` is the form of its encryption, and what the part keeps of it.
+/// Records received content as a part; `encryption` is what the part keeps of that.
 pub(super) async fn keep(
     handlers: &Handlers,
     context: &Context,
     upload: &Upload,
     number: u16,
     received: Received,
-    sealed: Option<(Mode, Vec<u8>)>,
+    encryption: Option<Vec<u8>>,
 ) -> S3Result<Part> {
     let (bucket, key) = context.object()?;
-    let (mode, encryption) = sealed.unzip();
-    let attributes = PartAttributes {
-        etag: received.etag(mode),
-        checksum: Some(received.full_object()),
-        encryption,
-    };
+    let attributes =
+        PartAttributes { checksum: Some(received.full_object()), etag: received.etag, encryption };
     handlers
         .store
         .put_part(bucket, key, upload.id, number, received.content, attributes, context.now)

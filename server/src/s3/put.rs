@@ -6,10 +6,10 @@ use s3s::{S3Response, S3Result, dto};
 
 use super::attributes::Stored;
 use super::checksum::{self, Algorithm};
-use super::encryption::choose::{For, Sealing, Whole, for_write};
+use super::encryption::choose::{For, Whole, for_write};
 use super::encryption::record::Record;
 use super::encryption::{To, tell};
-use super::receive::{Announced, receive};
+use super::receive::{Announced, Under, receive};
 use super::{Context, Handlers, fault};
 
 /// The checksum of an object whose writer chose none. Source: AWS S3, "Checking object integrity".
@@ -28,12 +28,14 @@ pub(super) async fn put(
     let sealing = for_write(handlers, &context, &found, For::Object).await?;
     let whole =
         sealing.as_ref().map(|sealing| sealing.whole(&handlers.encryption.tenant, bucket, key));
-    let (sealing_key, record) =
-        whole.transpose()?.map(|Whole { key, record }| (key, record)).unzip();
+    let (under, record) = whole
+        .transpose()?
+        .map(|Whole { key, record }| (Under { key, mode: record.sealed.mode() }, record))
+        .unzip();
     let announced = Announced::read(headers, DEFAULT_CHECKSUM)?;
     let received =
-        receive(&handlers.store, &announced, input.body, &context.trailers, sealing_key).await?;
-    let etag = received.etag(sealing.as_ref().map(Sealing::mode));
+        receive(&handlers.store, &announced, input.body, &context.trailers, under).await?;
+    let etag = received.etag.clone();
     let checksum = received.full_object();
     let mut attributes = attributes(&context.stored, etag.clone(), Some(checksum.clone()));
     attributes.encryption = record.as_ref().map(Record::encode);

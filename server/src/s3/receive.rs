@@ -27,27 +27,37 @@ const BATCH: usize = 256 * 1024;
 pub(super) struct Received {
     /// Durable, named by no record yet.
     pub(super) content: Content,
-    /// Of its bytes.
-    pub(super) md5: [u8; 16],
+    /// The entity tag: the MD5 of the bytes; of what is under a key that clients have or name it tells nothing.
+    /// Source: AWS S3, "Object".
+    pub(super) etag: String,
     /// The algorithm that was asked for.
     pub(super) checksum: checksum::Value,
 }
 
 impl Received {
-    /// The entity tag: the MD5 of the bytes, but of what is under a key that clients have or name it tells nothing. Source: AWS S3, "Object".
-    pub(super) fn etag(&self, mode: Option<Mode>) -> String {
-        match mode {
-            None | Some(Mode::S3) => hex::encode(self.md5),
-            Some(Mode::Kms | Mode::Customer) => hex::encode(rand::random::<[u8; 16]>()),
-        }
-    }
-
     /// The checksum as an object's record has it.
     pub(super) fn full_object(&self) -> Checksum {
         Checksum {
             algorithm: self.checksum.algorithm,
             kind: ChecksumKind::FullObject,
             value: self.checksum.base64(),
+        }
+    }
+}
+
+/// The key that content is sealed under, and the form of encryption that it belongs to.
+#[derive(Debug)]
+pub(super) struct Under {
+    pub(super) key: SealingKey,
+    pub(super) mode: Mode,
+}
+
+impl Under {
+    /// Whether the entity tag of content is its MD5.
+    fn shows_md5(under: Option<&Self>) -> bool {
+        match under.map(|under| under.mode) {
+            None | Some(Mode::S3) => true,
+            Some(Mode::Kms | Mode::Customer) => false,
         }
     }
 }
@@ -101,10 +111,15 @@ pub(super) async fn receive(
     announced: &Announced,
     body: Option<StreamingBlob>,
     trailers: &Trailers,
-    key: Option<SealingKey>,
+    under: Option<Under>,
 ) -> Result<Received, Refusal> {
-    let mut writer = Writer::new(store, announced.length, key);
-    let mut hasher = Hasher::new(Hashes::new(&announced.algorithms()).with_md5(), announced.length);
+    let shows_md5 = Under::shows_md5(under.as_ref());
+    let mut writer = Writer::new(store, announced.length, under.map(|under| under.key));
+    let mut hashes = Hashes::new(&announced.algorithms());
+    if shows_md5 || announced.md5.is_some() {
+        hashes = hashes.with_md5();
+    }
+    let mut hasher = Hasher::new(hashes, announced.length);
     if let Some(mut body) = body {
         while let Some(piece) = body.next().await {
             let piece = piece.map_err(|error| match error.downcast_ref::<BodyError>() {
@@ -116,16 +131,14 @@ pub(super) async fn receive(
         }
     }
     let Hashed { md5, checksums } = hasher.finish().await?;
-    let (Some(md5), Some(computed)) = (md5, checksums.first().cloned()) else {
-        return Err(no_digests());
-    };
-    if announced.md5.is_some_and(|expected| expected != md5) {
+    let checksum = checksums.first().cloned().ok_or_else(no_digests)?;
+    if announced.md5.is_some() && announced.md5 != md5 {
         return Err(checksum::bad_digest("Content-MD5"));
     }
     announced.wanted.check(Hashed { md5: None, checksums }, trailers)?;
     // Durable only now: what isn't true is dropped with the writer.
     let content = writer.finish().await?;
-    Ok(Received { content, md5, checksum: computed })
+    Ok(Received { content, etag: etag(md5.filter(|_| shows_md5)), checksum })
 }
 
 /// Receives content that the store itself has, for a copy.
@@ -134,21 +147,27 @@ pub(super) async fn receive_copy(
     mut reader: Plain,
     length: u64,
     algorithm: Algorithm,
-    key: Option<SealingKey>,
+    under: Option<Under>,
 ) -> Result<Received, Refusal> {
-    let mut writer = Writer::new(store, Some(length), key);
-    let mut hasher = Hasher::new(Hashes::new(&[algorithm]).with_md5(), Some(length));
+    let mut hashes = Hashes::new(&[algorithm]);
+    if Under::shows_md5(under.as_ref()) {
+        hashes = hashes.with_md5();
+    }
+    let mut writer = Writer::new(store, Some(length), under.map(|under| under.key));
+    let mut hasher = Hasher::new(hashes, Some(length));
     while let Some(piece) = reader.next().await {
         let piece = piece.map_err(|error| fault::refusal(&error))?;
         hasher = hasher.update(&piece).await?;
         writer.write(piece).await?;
     }
     let Hashed { md5, checksums } = hasher.finish().await?;
-    let (Some(md5), Some(checksum)) = (md5, checksums.into_iter().next()) else {
-        return Err(no_digests());
-    };
+    let checksum = checksums.into_iter().next().ok_or_else(no_digests)?;
     let content = writer.finish().await?;
-    Ok(Received { content, md5, checksum })
+    Ok(Received { content, etag: etag(md5), checksum })
+}
+
+fn etag(md5: Option<[u8; 16]>) -> String {
+    hex::encode(md5.unwrap_or_else(rand::random))
 }
 
 /// Where content goes: plain, or frame by frame under its key.

@@ -29,6 +29,8 @@ pub struct Bucket {
     pub region: String,
     /// How its objects are encrypted unless their writers say; opaque here.
     pub encryption: Option<Vec<u8>>,
+    /// Whether what would be stored plain is to be refused; kept here, and held to by who writes.
+    pub requires_encryption: bool,
     /// Its tags; none and an empty set are the same.
     pub tags: BTreeMap<String, String>,
     /// What tells it from any other bucket that had, or will have, its name.
@@ -47,6 +49,17 @@ impl PlannedBucket {
     pub fn bucket(&self) -> &Bucket {
         &self.bucket
     }
+}
+
+/// What a bucket is to be like, as one hand answers for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BucketSettings {
+    /// [`Bucket::tags`].
+    pub tags: BTreeMap<String, String>,
+    /// [`Bucket::encryption`]; `None` leaves what is there.
+    pub encryption: Option<Vec<u8>>,
+    /// [`Bucket::requires_encryption`].
+    pub requires_encryption: bool,
 }
 
 /// Exactly what a bucket holds; uploads in progress are not in it.
@@ -80,7 +93,7 @@ impl Store {
     ) -> Result<Bucket, StoreError> {
         loop {
             let PlannedBucket { bucket, batch } =
-                self.plan_bucket(name, region, BTreeMap::new(), now).await?;
+                self.plan_bucket(name, region, &BucketSettings::default(), now).await?;
             match self.commit(batch).await? {
                 Committed::Done => return Ok(bucket),
                 Committed::Conflict => {}
@@ -96,7 +109,7 @@ impl Store {
         &self,
         name: &BucketName,
         region: &str,
-        tags: BTreeMap<String, String>,
+        settings: &BucketSettings,
         now: Timestamp,
     ) -> Result<PlannedBucket, StoreError> {
         self.admit(0)?;
@@ -111,8 +124,9 @@ impl Store {
             id,
             created: to_micros(now),
             region: region.to_owned(),
-            encryption: None,
-            tags,
+            encryption: settings.encryption.clone(),
+            requires_encryption: settings.requires_encryption,
+            tags: settings.tags.clone(),
         };
         let mut batch = Batch::default();
         batch.require(Condition::Absent(at.clone()));
@@ -158,17 +172,38 @@ impl Store {
         self.change_bucket(name, None, |record| record.encryption.clone_from(&encryption)).await
     }
 
-    /// Sets a bucket's tags; with a `number` only if it is that bucket.
+    /// Sets a bucket's tags.
     ///
     /// # Errors
-    /// `NoSuchBucket`, `OutOfSpace`, `Unavailable`, `Corrupt`.
+    /// As [`Store::set_bucket_encryption`].
     pub async fn set_bucket_tags(
         &self,
         name: &BucketName,
-        number: Option<u64>,
         tags: BTreeMap<String, String>,
     ) -> Result<(), StoreError> {
-        self.change_bucket(name, number, |record| record.tags.clone_from(&tags)).await
+        self.change_bucket(name, None, |record| record.tags.clone_from(&tags)).await
+    }
+
+    /// Makes a bucket what it is to be like, if it is the one of this number; writes nothing where it is so. The objects that are
+    /// there stay as they are.
+    ///
+    /// # Errors
+    /// As [`Store::set_bucket_encryption`].
+    pub async fn configure_bucket(
+        &self,
+        name: &BucketName,
+        number: u64,
+        settings: &BucketSettings,
+    ) -> Result<(), StoreError> {
+        self.change_bucket(name, Some(number), |record| {
+            let BucketSettings { tags, encryption, requires_encryption } = settings;
+            if encryption.is_some() {
+                record.encryption.clone_from(encryption);
+            }
+            record.requires_encryption = *requires_encryption;
+            record.tags.clone_from(tags);
+        })
+        .await
     }
 
     async fn change_bucket(
@@ -179,11 +214,15 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.admit(0)?;
         loop {
-            let (read, mut record) = self.bucket_record(name).await?;
-            if number.is_some_and(|number| number != record.id.0) {
+            let (read, before) = self.bucket_record(name).await?;
+            if number.is_some_and(|number| number != before.id.0) {
                 return Err(StoreError::NoSuchBucket);
             }
+            let mut record = before.clone();
             edit(&mut record);
+            if record == before {
+                return Ok(());
+            }
             let at = key::bucket(name.as_str());
             let mut batch = Batch::default();
             batch.require(Condition::Is(at.clone(), read));
@@ -201,8 +240,8 @@ impl Store {
     /// `NoSuchBucket`, `BucketNotEmpty`, `Unavailable`.
     pub async fn delete_bucket(&self, name: &BucketName, now: Timestamp) -> Result<(), StoreError> {
         loop {
-            let (read, BucketRecord { id, created: _, region: _, encryption: _, tags: _ }) =
-                self.bucket_record(name).await?;
+            let (read, record) = self.bucket_record(name).await?;
+            let id = record.id;
             let objects = key::objects(id);
             let end = successor(&objects);
             let first = Scan {
@@ -301,8 +340,8 @@ impl Store {
 }
 
 fn into_bucket(name: BucketName, record: BucketRecord) -> Bucket {
-    let BucketRecord { id, created, region, encryption, tags } = record;
-    Bucket { name, created, region, encryption, tags, number: id.0 }
+    let BucketRecord { id, created, region, encryption, requires_encryption, tags } = record;
+    Bucket { name, created, region, encryption, requires_encryption, tags, number: id.0 }
 }
 
 fn corrupt_bucket(name: &BucketName, cause: DecodeError) -> StoreError {
@@ -327,7 +366,8 @@ mod tests {
         let (store, photos) = (in_memory(), name("photos"));
         let now = Timestamp::UNIX_EPOCH;
         let tags = BTreeMap::from([("team".to_owned(), "media".to_owned())]);
-        let plan = async || store.plan_bucket(&photos, "r", tags.clone(), now).await.unwrap();
+        let settings = BucketSettings { tags: tags.clone(), ..BucketSettings::default() };
+        let plan = async || store.plan_bucket(&photos, "r", &settings, now).await.unwrap();
         let is_nothing_there = async || {
             let bucket = store.bucket(&photos).await;
             matches!(bucket, Err(StoreError::NoSuchBucket))
@@ -356,22 +396,32 @@ mod tests {
         assert_eq!(store.make_bucket(planned, 1, row("1")).await.unwrap(), Some(2));
         assert_eq!(store.bucket(&photos).await.unwrap(), made);
         assert_eq!((made.number, made.tags), (2, tags.clone()));
-        let again = store.plan_bucket(&photos, "r", tags.clone(), now).await;
+        let again = store.plan_bucket(&photos, "r", &settings, now).await;
         assert!(matches!(again, Err(StoreError::BucketExists)));
     }
 
     #[tokio::test]
-    async fn tags_are_set_on_that_bucket_alone() {
+    async fn settings_are_set_on_that_bucket_alone() {
         let (store, photos) = (in_memory(), name("photos"));
         let tags = BTreeMap::from([("team".to_owned(), "media".to_owned())]);
         let made = store.create_bucket(&photos, "r", Timestamp::UNIX_EPOCH).await.unwrap();
         store.set_bucket_encryption(&photos, Some(vec![1])).await.unwrap();
-        store.set_bucket_tags(&photos, Some(made.number), tags.clone()).await.unwrap();
-        let wrong = store.set_bucket_tags(&photos, Some(made.number + 1), BTreeMap::new()).await;
+        let settings =
+            BucketSettings { tags: tags.clone(), encryption: None, requires_encryption: true };
+        store.configure_bucket(&photos, made.number, &settings).await.unwrap();
+        let nothing = BucketSettings::default();
+        let wrong = store.configure_bucket(&photos, made.number + 1, &nothing).await;
         assert!(matches!(wrong, Err(StoreError::NoSuchBucket)));
         let there = store.bucket(&photos).await.unwrap();
-        assert_eq!((there.tags, there.encryption), (tags, Some(vec![1])));
-        store.set_bucket_tags(&photos, None, BTreeMap::new()).await.unwrap();
+        assert_eq!(
+            (there.tags, there.encryption, there.requires_encryption),
+            (tags, Some(vec![1]), true)
+        );
+        store.set_bucket_tags(&photos, BTreeMap::new()).await.unwrap();
         assert_eq!(store.bucket(&photos).await.unwrap().tags, BTreeMap::new());
+        let other = BucketSettings { encryption: Some(vec![2]), ..nothing };
+        store.configure_bucket(&photos, made.number, &other).await.unwrap();
+        let there = store.bucket(&photos).await.unwrap();
+        assert_eq!((there.encryption, there.requires_encryption), (Some(vec![2]), false));
     }
 }

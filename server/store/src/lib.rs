@@ -34,7 +34,7 @@ mod conformance;
 #[cfg(test)]
 mod model;
 
-pub use bucket::{Bucket, BucketPage, PlannedBucket, Usage};
+pub use bucket::{Bucket, BucketPage, BucketSettings, PlannedBucket, Usage};
 pub use content::{Content, ContentReader, ContentWriter};
 pub use error::{Cause, OpenError, StoreError};
 pub use garbage::Sweep;

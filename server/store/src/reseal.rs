@@ -124,6 +124,20 @@ impl Store {
         batch.put(Space::Records, key::progress(name), value);
         self.commit(batch).await.map(drop)
     }
+
+    /// Forgets where the long work of this name stands.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn forget_progress(&self, name: &str) -> Result<(), StoreError> {
+        let at = key::progress(name);
+        if self.get(&at).await?.is_none() {
+            return Ok(());
+        }
+        let mut batch = Batch::default();
+        batch.delete(Space::Records, at);
+        self.commit(batch).await.map(drop)
+    }
 }
 
 #[cfg(test)]
@@ -131,7 +145,10 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{ObjectAttributes, Precondition, UploadAttributes, model::in_memory};
+    use crate::{
+        LegalHold, ObjectAttributes, Precondition, Retention, RetentionMode, UploadAttributes,
+        model::in_memory,
+    };
 
     #[tokio::test]
     async fn an_exchange_touches_nothing_else_and_loses_to_a_write() {
@@ -139,6 +156,7 @@ mod tests {
         let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
         let bucket: BucketName = "photos".parse().unwrap();
         store.create_bucket(&bucket, "r", now).await.unwrap();
+        let until = Retention { mode: RetentionMode::Compliance, until: now };
         let put = async |name: &str, content: &'static [u8]| {
             let mut writer = store.writer(None);
             writer.write(Bytes::from_static(content)).await.unwrap();
@@ -146,6 +164,8 @@ mod tests {
             let attributes = ObjectAttributes {
                 etag: "e".to_owned(),
                 encryption: Some(b"old".to_vec()),
+                retention: Some(until),
+                legal_hold: LegalHold::On,
                 ..ObjectAttributes::default()
             };
             let key = ObjectKey::try_from(name.to_owned()).unwrap();
@@ -167,7 +187,9 @@ mod tests {
         let found = store.object(&bucket, first.key()).await.unwrap();
         assert_eq!(found.attributes().encryption.as_deref(), Some(&b"new"[..]));
         assert_eq!((found.modified(), found.size(), found.stored_size()), (first.modified(), 1, 6));
-        assert_eq!(found.attributes().etag, "e");
+        let attributes = found.attributes();
+        assert_eq!(attributes.etag, "e");
+        assert_eq!((attributes.retention, attributes.legal_hold), (Some(until), LegalHold::On));
         // What was looked up before is no longer what is there.
         assert_eq!(
             store.exchange_encryption(&first, b"newer".to_vec()).await.unwrap(),
@@ -197,5 +219,9 @@ mod tests {
         assert_eq!(store.progress("rotation").await.unwrap(), None);
         store.keep_progress("rotation", b"half".to_vec()).await.unwrap();
         assert_eq!(store.progress("rotation").await.unwrap().unwrap(), b"half"[..]);
+        for _again in 0..2 {
+            store.forget_progress("rotation").await.unwrap();
+            assert_eq!(store.progress("rotation").await.unwrap(), None);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A resource of any kind that lives in a Tenant.
 
-use coffer_crds::{AccessKey, Bucket, Policy, PolicyBinding, PolicyTest, User};
+use coffer_crds::{AccessKey, Bucket, KeyRotation, Policy, PolicyBinding, PolicyTest, User};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -18,6 +18,7 @@ pub enum AnyResource {
     PolicyBinding(Box<PolicyBinding>),
     AccessKey(Box<AccessKey>),
     Bucket(Box<Bucket>),
+    KeyRotation(Box<KeyRotation>),
 }
 
 /// Does the same with a resource of whatever kind.
@@ -30,6 +31,7 @@ macro_rules! each {
             AnyResource::PolicyBinding($one) => $what,
             AnyResource::AccessKey($one) => $what,
             AnyResource::Bucket($one) => $what,
+            AnyResource::KeyRotation($one) => $what,
         }
     };
 }
@@ -46,8 +48,8 @@ fn valid<K: Managed>(
 
 impl AnyResource {
     /// The kinds.
-    pub const KINDS: [&str; 6] =
-        ["Policy", "PolicyTest", "User", "PolicyBinding", "AccessKey", "Bucket"];
+    pub const KINDS: [&str; 7] =
+        ["Policy", "PolicyTest", "User", "PolicyBinding", "AccessKey", "Bucket", "KeyRotation"];
 
     /// A valid resource from its manifest.
     ///
@@ -66,6 +68,7 @@ impl AnyResource {
             "PolicyBinding" => Self::PolicyBinding(valid(value, old, namespace)?),
             "AccessKey" => Self::AccessKey(valid(value, old, namespace)?),
             "Bucket" => Self::Bucket(valid(value, old, namespace)?),
+            "KeyRotation" => Self::KeyRotation(valid(value, old, namespace)?),
             other => return Err(vec![format!("no kind `{other}`")]),
         })
     }
@@ -79,6 +82,7 @@ impl AnyResource {
             "PolicyBinding" => Self::PolicyBinding(serde_json::from_value(value).ok()?),
             "AccessKey" => Self::AccessKey(serde_json::from_value(value).ok()?),
             "Bucket" => Self::Bucket(serde_json::from_value(value).ok()?),
+            "KeyRotation" => Self::KeyRotation(serde_json::from_value(value).ok()?),
             _ => return None,
         })
     }
@@ -124,7 +128,7 @@ pub fn resources<'a>(all: impl IntoIterator<Item = &'a AnyResource>) -> Resource
                 resources.bindings.push(binding.as_ref().clone());
             }
             AnyResource::Bucket(bucket) => resources.buckets.push(bucket.as_ref().clone()),
-            AnyResource::AccessKey(_) => {}
+            AnyResource::AccessKey(_) | AnyResource::KeyRotation(_) => {}
         }
     }
     resources

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use coffer_crds::tenant::kms::{AwsKms, Vault};
+use coffer_crds::tenant::kms::{AwsKms, AwsWebIdentity, Kes, Kmip, Vault};
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, ProjectedVolumeSource, ServiceAccountTokenProjection, Volume,
     VolumeMount, VolumeProjection,
 };
 
 use super::workload::{mount, secret_volume};
-use crate::tenant::kms::{Login, Provider, ValidKms};
+use crate::tenant::kms::{AwsLogin, Login, Provider, ValidKms};
 
 /// Where keys or credentials are mounted.
 pub const CREDENTIALS_PATH: &str = "/etc/coffer/kms";
@@ -58,15 +58,44 @@ pub(super) fn environment(kms: &ValidKms) -> BTreeMap<&'static str, String> {
             settings.extend(mount.cloned().map(|mount| ("COFFER_KMS_VAULT_AUTH_MOUNT", mount)));
             settings.extend(role.map(|role| ("COFFER_KMS_VAULT_ROLE", role)));
         }
-        Provider::AwsKms(aws) => {
-            let AwsKms { region, endpoint, ca_config_map_ref: _, credentials_secret_ref: _ } =
-                &**aws;
+        Provider::AwsKms(aws, login) => {
+            let AwsKms {
+                region,
+                endpoint,
+                ca_config_map_ref: _,
+                credentials_secret_ref: _,
+                web_identity: _,
+            } = &**aws;
             settings.extend([
                 ("COFFER_KMS_PROVIDER", "aws-kms".to_owned()),
                 ("COFFER_KMS_AWS_REGION", region.clone()),
                 ("COFFER_KMS_CREDENTIALS", CREDENTIALS_PATH.to_owned()),
             ]);
             settings.extend(endpoint.clone().map(|address| ("COFFER_KMS_AWS_ENDPOINT", address)));
+            match login {
+                AwsLogin::Credentials(_) => {}
+                AwsLogin::WebIdentity(AwsWebIdentity { role_arn, audience: _, endpoint }) => {
+                    settings.insert("COFFER_KMS_AWS_ROLE_ARN", role_arn.clone());
+                    let sts = endpoint.clone().map(|address| ("COFFER_KMS_AWS_STS", address));
+                    settings.extend(sts);
+                }
+            }
+        }
+        Provider::Kmip(kmip) => {
+            let Kmip { address, ca_config_map_ref: _, client_certificate_secret_ref: _ } = &**kmip;
+            settings.extend([
+                ("COFFER_KMS_PROVIDER", "kmip".to_owned()),
+                ("COFFER_KMS_KMIP_ADDRESS", address.clone()),
+                ("COFFER_KMS_CREDENTIALS", CREDENTIALS_PATH.to_owned()),
+            ]);
+        }
+        Provider::Kes(kes) => {
+            let Kes { address, ca_config_map_ref: _, client_certificate_secret_ref: _ } = &**kes;
+            settings.extend([
+                ("COFFER_KMS_PROVIDER", "kes".to_owned()),
+                ("COFFER_KMS_KES_ADDRESS", address.clone()),
+                ("COFFER_KMS_CREDENTIALS", CREDENTIALS_PATH.to_owned()),
+            ]);
         }
     }
     settings
@@ -74,17 +103,11 @@ pub(super) fn environment(kms: &ValidKms) -> BTreeMap<&'static str, String> {
 
 /// The volumes of the pod.
 pub(super) fn volumes(kms: &ValidKms) -> Vec<Volume> {
-    let mut volumes = Vec::new();
-    match &kms.provider {
-        Provider::Vault(_, Login::Kubernetes(login)) => {
-            volumes.push(token_volume(&login.audience));
-        }
-        provider @ (Provider::Static(_) | Provider::Vault(_, _) | Provider::AwsKms(_)) => {
-            let secret = provider.secret();
-            volumes.extend(secret.map(|secret| secret_volume("kms", secret.name.to_owned())));
-        }
-    }
-    if let Some((_, reference)) = kms.provider.ca() {
+    let provider = &kms.provider;
+    let token = provider.audience().map(token_volume);
+    let secret = provider.secret().map(|secret| secret_volume("kms", secret.name.to_owned()));
+    let mut volumes: Vec<Volume> = token.into_iter().chain(secret).collect();
+    if let Some((_, reference)) = provider.ca() {
         volumes.push(Volume {
             name: "kms-ca".to_owned(),
             config_map: Some(ConfigMapVolumeSource {

@@ -18,14 +18,18 @@ pub(super) fn guard(tenant: &ValidTenant) -> NetworkPolicy {
         to: None,
         ports: Some(vec![port("UDP", IntOrString::Int(53)), port("TCP", IntOrString::Int(53))]),
     }];
-    let remote = tenant.kms.as_ref().and_then(|kms| kms.provider.remote());
-    let webhook = tenant.audit.as_ref().and_then(|audit| audit.webhook.as_ref());
-    let remotes = remote.into_iter().chain(webhook.map(|webhook| webhook.remote.clone()));
-    egress.extend(remotes.map(|(host, number)| NetworkPolicyEgressRule {
-        // A name can't be in a policy: then its port is open everywhere.
-        to: host.parse().ok().map(|ip| vec![only(ip)]),
-        ports: Some(vec![port("TCP", IntOrString::Int(i32::from(number)))]),
-    }));
+    let kms = tenant.kms.iter().flat_map(|kms| kms.provider.remotes());
+    let webhook = tenant.audit.iter().filter_map(|audit| audit.webhook.as_ref());
+    for (host, number) in kms.chain(webhook.map(|webhook| webhook.remote.clone())) {
+        let rule = NetworkPolicyEgressRule {
+            // A name can't be in a policy: then its port is open everywhere.
+            to: host.parse().ok().map(|ip| vec![only(ip)]),
+            ports: Some(vec![port("TCP", IntOrString::Int(i32::from(number)))]),
+        };
+        if !egress.contains(&rule) {
+            egress.push(rule);
+        }
+    }
     NetworkPolicy {
         metadata: owned(tenant, tenant.names().main()),
         spec: Some(NetworkPolicySpec {

@@ -186,6 +186,26 @@ fn a_kms_adds_settings_and_files() {
             "awsKms": {"region": "eu-west-1", "credentialsSecretRef": {"name": "aws"}}
         }))
     );
+    insta::assert_yaml_snapshot!(
+        "aws_kms_by_web_identity",
+        of_kms(json!({
+            "awsKms": {"region": "eu-west-1", "webIdentity": {"roleArn": "arn:aws:iam::123456789012:role/photos", "endpoint": "https://192.0.2.8"}}
+        }))
+    );
+    insta::assert_yaml_snapshot!(
+        "kmip",
+        of_kms(json!({
+            "kmip": {"address": "192.0.2.9", "caConfigMapRef": {"name": "ca"}, "clientCertificateSecretRef": {"name": "client"}},
+            "defaultKey": "photos"
+        }))
+    );
+    insta::assert_yaml_snapshot!(
+        "kes",
+        of_kms(json!({
+            "kes": {"address": "https://kes.example.com:7373", "caConfigMapRef": {"name": "ca"}, "clientCertificateSecretRef": {"name": "client"}},
+            "defaultKey": "photos"
+        }))
+    );
 }
 
 #[test]

@@ -81,7 +81,8 @@ pub(in crate::s3) async fn for_write(
         (None, None) => match by_default()? {
             Some(default) => default.form(),
             None if encryption.automatic => Form::S3,
-            None if encryption.required => return Err(plain()),
+            None if encryption.required => return Err(plain(By::Tenant)),
+            None if bucket.requires_encryption => return Err(plain(By::Bucket)),
             None => return Ok(None),
         },
     };
@@ -120,13 +121,26 @@ async fn bucket_key(
     keys.for_sealing(name, bucket.name.as_str(), client).await.map_err(|error| fault::kms(&error))
 }
 
+/// Who stores nothing plain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::s3) enum By {
+    /// The tenant, in all of its buckets.
+    Tenant,
+    /// The bucket.
+    Bucket,
+}
+
 /// Refuses what would be stored plain.
-pub(in crate::s3) fn plain() -> Refusal {
-    Refusal::new(
-        "AccessDenied",
-        403,
-        "This tenant stores nothing that isn't encrypted: ask for an encryption, or set the bucket's default.",
-    )
+pub(in crate::s3) fn plain(by: By) -> Refusal {
+    let message = match by {
+        By::Tenant => {
+            "This tenant stores nothing that isn't encrypted: ask for an encryption, or set the bucket's default."
+        }
+        By::Bucket => {
+            "This bucket stores nothing that isn't encrypted: ask for an encryption, or set the bucket's default."
+        }
+    };
+    Refusal::new("AccessDenied", 403, message)
 }
 
 impl Sealing {

@@ -4,7 +4,7 @@
 //! A change says nothing of the objects that are there.
 
 use coffer_sse::context::Context as KmsContext;
-use coffer_sse::kms::KeyName;
+use coffer_sse::kms::{KeyName, KmsError};
 use coffer_store::BucketName;
 use http::{HeaderMap, StatusCode};
 use s3s::{S3Response, S3Result, dto, s3_error};
@@ -13,6 +13,7 @@ use tracing::error;
 use super::asked::{Form, named_key};
 use super::{arn, fault};
 use crate::answer::Refusal;
+use crate::encrypt::keys::Keys;
 use crate::s3::{Context, Handlers};
 
 /// What a bucket does with objects whose writers choose nothing. A customer's key can be no default: nobody but its owner has it.
@@ -22,11 +23,45 @@ pub(super) struct Default {
     bucket_key: BucketKeys,
 }
 
+/// How a bucket's objects are encrypted unless their writers choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Mode {
+pub(crate) enum Mode {
+    /// SSE-S3.
     S3,
-    /// `None`: the tenant's default key.
+    /// SSE-KMS; `None`: the tenant's default key.
     Kms(Option<KeyName>),
+}
+
+impl Mode {
+    /// What a bucket's record keeps of it.
+    pub(crate) fn record(&self) -> Vec<u8> {
+        Default { mode: self.clone(), bucket_key: BucketKeys::Unasked }.encode()
+    }
+
+    /// Whether a bucket has exactly this, whatever else was asked with it.
+    pub(crate) fn is_in(&self, bytes: Option<&[u8]>) -> bool {
+        bytes.and_then(Default::decode).is_some_and(|default| default.mode == *self)
+    }
+
+    /// Makes a key for it: one that doesn't work would be found out by those who write, one after another.
+    ///
+    /// # Errors
+    /// [`KmsError`]; `None` where it names no key and the tenant has no default one.
+    pub(crate) async fn tried(
+        &self,
+        keys: &Keys,
+        bucket: &BucketName,
+    ) -> Result<(), Option<KmsError>> {
+        let named = match self {
+            Self::S3 | Self::Kms(None) => None,
+            Self::Kms(Some(key)) => Some(key),
+        };
+        let name = named.or(keys.default_key()).ok_or(None)?;
+        keys.for_sealing(name, bucket.as_str(), &KmsContext::default())
+            .await
+            .map(drop)
+            .map_err(Some)
+    }
 }
 
 /// Whether the rule asked for bucket keys, which this server always uses.
@@ -191,12 +226,10 @@ pub(in crate::s3) async fn put(
     let bucket = handlers.store.bucket(context.bucket()?).await.map_err(crate::s3::fault::s3)?;
     let default = Default::parse(&input.server_side_encryption_configuration)?;
     let keys = handlers.encryption.keys.as_deref().ok_or_else(fault::no_kms)?;
-    let named = default.clone().into_key();
-    let name = named.as_ref().or(keys.default_key()).ok_or_else(fault::no_default_key)?;
-    // A default that doesn't work would be found out by those who write, one after another.
-    keys.for_sealing(name, bucket.name.as_str(), &KmsContext::default())
-        .await
-        .map_err(|error| fault::kms(&error))?;
+    default.mode.tried(keys, &bucket.name).await.map_err(|error| match error {
+        Some(error) => fault::kms(&error),
+        None => fault::no_default_key(),
+    })?;
     handlers
         .store
         .set_bucket_encryption(&bucket.name, Some(default.encode()))
@@ -220,6 +253,20 @@ pub(in crate::s3) async fn delete(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_default_is_the_same_whatever_bucket_keys_were_asked_with_it() {
+        let archive: KeyName = "archive".parse().unwrap();
+        let modes = [Mode::S3, Mode::Kms(None), Mode::Kms(Some(archive))];
+        for mode in &modes {
+            let asked = Default { mode: mode.clone(), bucket_key: BucketKeys::Asked };
+            for bytes in [mode.record(), asked.encode()] {
+                let same: Vec<&Mode> = modes.iter().filter(|one| one.is_in(Some(&bytes))).collect();
+                assert_eq!(same, [mode]);
+            }
+            assert!(!mode.is_in(None) && !mode.is_in(Some(b"damaged")));
+        }
+    }
 
     #[test]
     fn a_default_is_kept_as_it_was_set_or_found_damaged() {

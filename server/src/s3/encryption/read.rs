@@ -349,8 +349,7 @@ pub(in crate::s3) async fn for_part(
             Some(_) => Err(invalid(
                 "The multipart upload initiate did not request encryption. Please resend the request without sending encryption parameters.",
             )),
-            None if handlers.encryption.required => Err(choose::plain()),
-            None => Ok(None),
+            None => stays_plain(handlers, bucket).await.map(|()| None),
         };
     };
     match (record.sealed.protection(), customer) {
@@ -364,6 +363,16 @@ pub(in crate::s3) async fn for_part(
             open_upload(handlers, context, bucket, upload, record).await.map(Some)
         }
     }
+}
+
+/// Whether an upload that began plain may go on.
+async fn stays_plain(handlers: &Handlers, bucket: &BucketName) -> Result<(), Refusal> {
+    if handlers.encryption.required {
+        return Err(choose::plain(choose::By::Tenant));
+    }
+    let bucket =
+        handlers.store.bucket(bucket).await.map_err(|error| crate::s3::fault::refusal(&error))?;
+    if bucket.requires_encryption { Err(choose::plain(choose::By::Bucket)) } else { Ok(()) }
 }
 
 /// Refuses a form that isn't its upload's.
@@ -463,7 +472,12 @@ pub(in crate::s3) async fn for_completion(
     agrees(context, record.as_ref())?;
     let customer = context.encryption.customer.as_ref();
     let Some(record) = record else {
-        return if customer.is_none() { Ok(None) } else { Err(fault::not_applicable()) };
+        if customer.is_some() {
+            return Err(fault::not_applicable());
+        }
+        // It may have begun before the bucket required more.
+        stays_plain(handlers, bucket).await?;
+        return Ok(None);
     };
     match (record.sealed.protection(), customer) {
         // Many clients complete without the key: then the object's is left as the upload has it.

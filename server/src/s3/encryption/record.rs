@@ -41,8 +41,16 @@ impl Record {
     /// # Errors
     /// `InternalError` for a damaged one.
     pub fn of(key: &ObjectKey, bytes: Option<&[u8]>) -> Result<Option<Self>, Refusal> {
-        let Some(bytes) = bytes else { return Ok(None) };
-        let damaged = || fault::damaged(key, "the record of its encryption is damaged");
+        let record = bytes.map(Self::decode).transpose();
+        record.map_err(|why| fault::damaged(key, &why))
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// What is damaged.
+    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let damaged = || "the record of its encryption is damaged".to_owned();
         let (upload, sealed) = match bytes.split_first().ok_or_else(damaged)? {
             (1, sealed) => (None, sealed),
             (2, rest) => {
@@ -51,8 +59,7 @@ impl Record {
             }
             (_, _) => return Err(damaged()),
         };
-        let sealed = SealedObjectKey::decode(sealed)
-            .map_err(|error| fault::damaged(key, &error.to_string()))?;
-        Ok(Some(Self { sealed, upload }))
+        let sealed = SealedObjectKey::decode(sealed).map_err(|error| error.to_string())?;
+        Ok(Self { sealed, upload })
     }
 }

@@ -47,7 +47,8 @@ pub(crate) enum ResealError {
 }
 
 impl Wanted {
-    fn is(&self, name: &KeyName) -> bool {
+    /// Whether what is under this key is sealed again.
+    pub(crate) fn is(&self, name: &KeyName) -> bool {
         match &self.from {
             Some(from) => name == from,
             None => *name != self.to,
@@ -89,8 +90,8 @@ pub(crate) async fn reseal(
     Ok(Outcome::Sealed(Record::new(sealed).encode()))
 }
 
-/// Whether a bucket's default names this key.
-pub(crate) fn is_default_of(bucket: &coffer_store::Bucket, key: &KeyName) -> Result<bool, Refusal> {
+/// The key that a bucket's default names, if it names one.
+pub(crate) fn default_key_of(bucket: &coffer_store::Bucket) -> Result<Option<KeyName>, Refusal> {
     let default = Default::of(&bucket.name, bucket.encryption.as_deref())?;
-    Ok(default.and_then(Default::into_key).as_ref() == Some(key))
+    Ok(default.and_then(Default::into_key))
 }

@@ -16,23 +16,29 @@ pub(crate) struct BucketRecord {
     pub(crate) region: String,
     pub(crate) encryption: Option<Vec<u8>>,
     pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) requires_encryption: bool,
 }
 
 impl BucketRecord {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let Self { id, created, region, encryption, tags } = self;
+        let Self { id, created, region, encryption, requires_encryption, tags } = self;
         let mut encoder = Encoder::record();
         encoder.number(1, id.0).time(2, *created).text(3, region);
         if let Some(encryption) = encryption {
             encoder.bytes(4, encryption);
         }
-        encoder.map(5, tags);
+        // Only where it is so: what nothing is asked of stays readable to an earlier version.
+        if *requires_encryption {
+            encoder.number(5, 1);
+        }
+        encoder.map(6, tags);
         encoder.finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (mut id, mut created, mut region, mut encryption) = (None, None, None, None);
         let mut tags = BTreeMap::new();
+        let mut requires_encryption = false;
         for field in record(bytes)? {
             let field = field?;
             match field.tag {
@@ -40,7 +46,8 @@ impl BucketRecord {
                 2 => created = Some(field.time()?),
                 3 => region = Some(field.text()?),
                 4 => encryption = Some(field.value.to_vec()),
-                5 => field.entry(&mut tags)?,
+                5 => requires_encryption = field.number()? != 0,
+                6 => field.entry(&mut tags)?,
                 tag => return Err(DecodeError::Unknown(tag)),
             }
         }
@@ -49,6 +56,7 @@ impl BucketRecord {
             created: created.ok_or(DecodeError::Missing(2))?,
             region: region.ok_or(DecodeError::Missing(3))?,
             encryption,
+            requires_encryption,
             tags,
         })
     }
@@ -59,22 +67,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_read_as_it_was_written_and_one_without_tags_has_none() {
-        let created = "2026-03-01T12:00:00Z".parse().unwrap();
+    fn a_record_reads_back_and_one_that_asks_nothing_new_has_the_old_form() {
         let tags = [("team", "media"), ("Größe", "")];
         let tags: BTreeMap<String, String> =
             tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        let tagged = BucketRecord {
-            id: BucketId(7),
-            created,
-            region: "us-east-1".to_owned(),
-            encryption: Some(vec![1, 2]),
-            tags,
-        };
-        assert_eq!(BucketRecord::decode(&tagged.encode()).unwrap(), tagged);
-        let mut earlier = Encoder::record();
-        earlier.number(1, 7).time(2, created).text(3, "us-east-1").bytes(4, &[1, 2]);
-        let plain = BucketRecord { tags: BTreeMap::new(), ..tagged };
-        assert_eq!(BucketRecord::decode(&earlier.finish()).unwrap(), plain);
+        for (encryption, requires_encryption, tags) in [
+            (None, false, BTreeMap::new()),
+            (Some(b"sealed".to_vec()), false, BTreeMap::new()),
+            (None, true, BTreeMap::new()),
+            (Some(b"sealed".to_vec()), true, tags),
+        ] {
+            let record = BucketRecord {
+                id: BucketId(7),
+                created: Timestamp::UNIX_EPOCH,
+                region: "r".to_owned(),
+                encryption,
+                requires_encryption,
+                tags,
+            };
+            let bytes = record.encode();
+            assert_eq!(BucketRecord::decode(&bytes), Ok(record.clone()));
+            let asks_nothing = !requires_encryption && record.tags.is_empty();
+            let earlier =
+                BucketRecord { requires_encryption: false, tags: BTreeMap::new(), ..record };
+            assert_eq!(bytes == earlier.encode(), asks_nothing);
+        }
     }
 }
