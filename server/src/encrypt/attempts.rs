@@ -61,7 +61,7 @@ impl From<KmsError> for Failure {
 /// # Errors
 /// [`KmsError::Unreachable`] after the last attempt, and what is [`Failure::Final`].
 pub(super) async fn attempts<T, A>(
-    limits: &Limits,
+    limits: Limits,
     repeat: Repeat,
     attempt: impl Fn() -> A + Send + Sync,
 ) -> Result<T, KmsError>
@@ -114,7 +114,7 @@ mod tests {
         ];
         for (name, fail, repeat, expected) in cases {
             let count = AtomicU32::new(0);
-            let told = attempts(&Limits::default(), repeat, || async {
+            let told = attempts(Limits::default(), repeat, || async {
                 count.fetch_add(1, Ordering::Relaxed);
                 Err::<(), _>(fail())
             });
@@ -127,7 +127,7 @@ mod tests {
     async fn a_call_ends_in_time_whatever_happens() {
         for repeat in [Repeat::Always, Repeat::IfNeverSent] {
             let begin = Instant::now();
-            let told = attempts(&Limits::default(), repeat, || async {
+            let told = attempts(Limits::default(), repeat, || async {
                 std::future::pending::<Result<(), Failure>>().await
             });
             assert!(matches!(told.await, Err(KmsError::Unreachable(_))));

@@ -153,7 +153,7 @@ impl Endpoint {
         repeat: Repeat,
         make: impl Fn() -> Result<Call, KmsError> + Send + Sync,
     ) -> Result<Answer, KmsError> {
-        attempts(&self.limits, repeat, || async {
+        attempts(self.limits, repeat, || async {
             let answer = self.exchange(make()?).await?;
             if !is_passing(&answer) {
                 return Ok(answer);

@@ -99,7 +99,7 @@ impl Connections {
         operations: &[Operation<'_>],
     ) -> Result<Outcomes, KmsError> {
         let request = message::request(operations).map_err(not_understood)?;
-        attempts(&self.limits, repeat, || async {
+        attempts(self.limits, repeat, || async {
             let answer = self.exchange(repeat, &request).await?;
             let outcomes = message::outcomes(&answer, operations).map_err(not_understood)?;
             match (operations, outcomes.as_slice()) {
