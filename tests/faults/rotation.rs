@@ -131,8 +131,8 @@ async fn rotated(objects: usize, kills: u32) {
     server.launch().await;
     let query = format!("from={}&to={}", static_kms::DEFAULT_KEY, static_kms::OTHER_KEY);
     let begin = Instant::now();
-    let begun = client.send("POST", API, &query, &[], "").await;
-    assert_eq!(begun.status, 200, "{}", begun.text());
+    let asked = client.send("POST", API, &query, &[], "").await;
+    assert_eq!(asked.status, 200, "{}", asked.text());
     let stop = AtomicBool::new(false);
     let lives = AtomicUsize::new(0);
     let killer = async {

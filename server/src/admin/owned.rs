@@ -228,28 +228,27 @@ impl Admin {
             .map_err(|errors| Refusal::new("MalformedPolicy", 400, errors.to_string()))?;
         let iam = self.iam()?;
         let failed = |error: StoreError| fault::store(&error);
-        let mode = encryption.as_ref().map(EncryptionBody::parse).transpose()?;
+        let default = encryption.as_ref().map(EncryptionBody::parse).transpose()?;
         let there = match self.store.bucket(&bucket).await {
             Ok(there) => Some(there),
             Err(StoreError::NoSuchBucket) => None,
             Err(error) => return Err(failed(error)),
         };
-        let mode = self.changed(&bucket, there.as_ref(), mode).await?;
+        let default = self.changed(&bucket, there.as_ref(), default).await?;
         let protection = BucketProtection {
-            encryption: mode.map(|mode| mode.record()),
+            encryption: default.map(|default| default.record()),
             requires_encryption: require_encryption,
         };
-        let (there, is_new) = match there {
-            Some(there) => (there, false),
-            None => {
-                let (region, now) = (&self.region, call.now);
-                match self.store.create_protected_bucket(&bucket, region, &protection, now).await {
-                    Ok(made) => (made, true),
-                    Err(StoreError::BucketExists) => {
-                        (self.store.bucket(&bucket).await.map_err(failed)?, false)
-                    }
-                    Err(error) => return Err(failed(error)),
+        let (there, is_new) = if let Some(there) = there {
+            (there, false)
+        } else {
+            let (region, now) = (&self.region, call.now);
+            match self.store.create_protected_bucket(&bucket, region, &protection, now).await {
+                Ok(made) => (made, true),
+                Err(StoreError::BucketExists) => {
+                    (self.store.bucket(&bucket).await.map_err(failed)?, false)
                 }
+                Err(error) => return Err(failed(error)),
             }
         };
         let (created, number) = (there.created, there.number);
