@@ -70,7 +70,7 @@ async fn read(client: &Client, number: usize) -> Told {
     (answer.header("etag"), answer.header("last-modified"))
 }
 
-async fn all<T>(objects: usize, one: impl AsyncFn(usize) -> T) -> Vec<T> {
+async fn all<F: Future>(objects: usize, one: impl FnMut(usize) -> F) -> Vec<F::Output> {
     stream::iter(0..objects).map(one).buffered(AT_ONCE).collect().await
 }
 
@@ -113,15 +113,16 @@ async fn rotated(objects: usize, kills: u32) {
     settings.push(("COFFER_LOG", "info"));
     let mut server = Server::start_in(folder, &settings).await;
     let client = server.client().clone();
+    let client = &client;
     assert_eq!(client.send("PUT", "/photos", "", &[], "").await.status, 200);
     let begin = Instant::now();
-    all(objects, async |number| {
+    all(objects, |number| async move {
         let (kind, _) = form(number);
         let answer = client.send("PUT", &path(number), "", &headers(kind), content(number)).await;
         assert_eq!(answer.status, 200, "{}: {}", path(number), answer.text());
     })
     .await;
-    let before: Vec<Told> = all(objects, async |number| read(&client, number).await).await;
+    let before: Vec<Told> = all(objects, |number| read(client, number)).await;
     eprintln!("{objects} objects are there after {:?}", begin.elapsed());
 
     // From now on everything is written under the new key.
@@ -130,22 +131,22 @@ async fn rotated(objects: usize, kills: u32) {
     server.launch().await;
     let query = format!("from={}&to={}", static_kms::DEFAULT_KEY, static_kms::OTHER_KEY);
     let begin = Instant::now();
-    let begun = client.send("POST", API, &query, &[], "").await;
-    assert_eq!(begun.status, 200, "{}", begun.text());
+    let asked = client.send("POST", API, &query, &[], "").await;
+    assert_eq!(asked.status, 200, "{}", asked.text());
     let stop = AtomicBool::new(false);
     let lives = AtomicUsize::new(0);
     let killer = async {
         let mut random = StdRng::seed_from_u64(7);
         for _life in 0..kills {
             tokio::time::sleep(Duration::from_millis(random.random_range(5..150))).await;
-            if status(&client).await.is_none_or(|told| told["finished"].is_null()) {
+            if status(client).await.is_none_or(|told| told["finished"].is_null()) {
                 lives.fetch_add(1, Ordering::Relaxed);
             }
             server.kill();
             server.launch().await;
         }
         let told = loop {
-            if let Some(told) = status(&client).await.filter(|told| !told["finished"].is_null()) {
+            if let Some(told) = status(client).await.filter(|told| !told["finished"].is_null()) {
                 break told;
             }
             assert!(begin.elapsed() < Duration::from_mins(20), "it doesn't end");
@@ -174,7 +175,7 @@ async fn rotated(objects: usize, kills: u32) {
     server.kill();
     std::fs::remove_file(server.folder().join("kms").join(static_kms::DEFAULT_KEY)).unwrap();
     server.launch().await;
-    let after: Vec<Told> = all(objects, async |number| read(&client, number).await).await;
+    let after: Vec<Told> = all(objects, |number| read(client, number)).await;
     for (number, (before, after)) in before.iter().zip(&after).enumerate() {
         assert_eq!(before, after, "{}", path(number));
     }

@@ -233,16 +233,16 @@ impl Admin {
         let tags = bucket_tags::checked(tags)?;
         let iam = self.iam()?;
         let failed = |error: StoreError| fault::store(&error);
-        let mode = encryption.as_ref().map(EncryptionBody::parse).transpose()?;
+        let default = encryption.as_ref().map(EncryptionBody::parse).transpose()?;
         let there = match self.store.bucket(&bucket).await {
             Ok(there) => Some(there),
             Err(StoreError::NoSuchBucket) => None,
             Err(error) => return Err(failed(error)),
         };
-        let mode = self.changed(&bucket, there.as_ref(), mode).await?;
+        let default = self.changed(&bucket, there.as_ref(), default).await?;
         let settings = BucketSettings {
             tags,
-            encryption: mode.map(|mode| mode.record()),
+            encryption: default.map(|default| default.record()),
             requires_encryption: require_encryption,
         };
         let now = call.now;
@@ -251,21 +251,20 @@ impl Admin {
             let (created, number) = (there.created, there.number);
             OwnedBucket { name, number, created, is_new, policy, quota }
         };
-        let there = match there {
-            Some(there) => there,
-            None => {
-                // With its mark, or not at all: one without would be another hand's for ever.
-                let region = &self.region;
-                let made = iam.create_bucket(&bucket, region, &settings, now, |draft, made| {
-                    draft.put_owned_bucket(&wanted(made, true), &whose, now)
-                });
-                match made.await {
-                    Ok(made) => made,
-                    Err(IamError::Store(StoreError::BucketExists)) => {
-                        self.store.bucket(&bucket).await.map_err(failed)?
-                    }
-                    Err(error) => return Err(error.into()),
+        let there = if let Some(there) = there {
+            there
+        } else {
+            // With its mark, or not at all: one without would be another hand's for ever.
+            let region = &self.region;
+            let made = iam.create_bucket(&bucket, region, &settings, now, |draft, made| {
+                draft.put_owned_bucket(&wanted(made, true), &whose, now)
+            });
+            match made.await {
+                Ok(made) => made,
+                Err(IamError::Store(StoreError::BucketExists)) => {
+                    self.store.bucket(&bucket).await.map_err(failed)?
                 }
+                Err(error) => return Err(error.into()),
             }
         };
         let as_it_is = wanted(&there, false);

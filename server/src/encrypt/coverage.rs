@@ -88,6 +88,7 @@ impl Share {
     }
 
     /// Both together.
+    #[must_use]
     pub fn with(self, other: Self) -> Self {
         let earlier = |one: Option<Timestamp>, two: Option<Timestamp>| match (one, two) {
             (Some(one), Some(two)) => Some(one.min(two)),
@@ -118,7 +119,7 @@ impl Covered {
     pub fn by_key(&self, most: usize) -> Vec<(&str, Share)> {
         let mut keys: Vec<(&str, Share)> =
             self.keys.iter().map(|(name, share)| (name.as_str(), *share)).collect();
-        keys.sort_by(|(_, one), (_, two)| two.objects.cmp(&one.objects));
+        keys.sort_by_key(|(_, share)| std::cmp::Reverse(share.objects));
         let others = keys.split_off(keys.len().min(most));
         if !others.is_empty() {
             let together = others.iter().fold(Share::default(), |all, (_, share)| all.with(*share));

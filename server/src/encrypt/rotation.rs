@@ -267,21 +267,18 @@ impl Rotation {
         let from = progress.from.as_ref().map(|name| name.parse()).transpose();
         let (Ok(from), Ok(to)) = (from, progress.to.parse()) else { return Ok(None) };
         let wanted = Wanted { from, to };
-        let next = match self.current_bucket(&progress).await? {
-            Some(bucket) => {
-                if progress.bucket != bucket.name.as_str() {
-                    progress.bucket = bucket.name.as_str().to_owned();
-                    progress.key.clear();
-                    progress.bucket_done = false;
-                }
-                self.bucket_page(keys, &wanted, &bucket.name, &mut progress).await?;
-                Next::Pass
+        let next = if let Some(bucket) = self.current_bucket(&progress).await? {
+            if progress.bucket != bucket.name.as_str() {
+                progress.bucket = bucket.name.as_str().to_owned();
+                progress.key.clear();
+                progress.bucket_done = false;
             }
-            None => {
-                #[expect(clippy::disallowed_methods, reason = "the edge: a worker has no request")]
-                let now = Timestamp::now();
-                progress.end_pass(self.total().await?, now)
-            }
+            self.bucket_page(keys, &wanted, &bucket.name, &mut progress).await?;
+            Next::Pass
+        } else {
+            #[expect(clippy::disallowed_methods, reason = "the edge: a worker has no request")]
+            let now = Timestamp::now();
+            progress.end_pass(self.total().await?, now)
         };
         if progress.remaining == 0 {
             // It waited for something, and waits no more.
