@@ -75,7 +75,8 @@ impl State {
 
     fn kms(&self, asked: &Asked) -> (StatusCode, String) {
         let header = |name: &str| asked.headers[name].to_str().unwrap().to_owned();
-        let number: u32 = header("x-amz-security-token")["session-".len()..].parse().unwrap();
+        let number: u32 =
+            header("x-amz-security-token").trim_start_matches("session-").parse().unwrap();
         assert!(header("authorization").contains(&format!("ASIA{number:016}/")));
         if number <= self.ended {
             let told = json!({"__type": "ExpiredTokenException", "message": "ended"});
@@ -186,7 +187,7 @@ async fn credentials_are_kept_and_made_anew_at_half_of_their_life() {
 
 #[tokio::test]
 async fn credentials_that_end_early_are_made_anew_within_the_call() {
-    let aws = Aws::start(Duration::from_secs(600)).await;
+    let aws = Aws::start(Duration::from_mins(10)).await;
     let kms = aws.provider();
     works(&kms).await;
     aws.state().ended = 1;
@@ -219,7 +220,7 @@ async fn an_sts_that_is_away_is_noticed_when_credentials_end() {
 
 #[tokio::test]
 async fn a_token_that_isnt_trusted_is_told_and_the_next_one_taken_up() {
-    let aws = Aws::start(Duration::from_secs(600)).await;
+    let aws = Aws::start(Duration::from_mins(10)).await;
     let file = aws.token("another");
     let kms = aws.provider();
     let made = kms.generate_data_key(&name("photos"), &context("b")).await;

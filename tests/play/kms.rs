@@ -135,7 +135,7 @@ async fn a_clients_certificate_is_looked_through_before_a_server_gets_it() {
     }
     let indented = |file: &str| -> String {
         let text = std::fs::read_to_string(folder.path().join(file)).unwrap();
-        text.lines().map(|line| format!("    {line}\n")).collect()
+        text.lines().flat_map(|line| ["    ", line, "\n"]).collect()
     };
     let port = coffer_tests::server::free_address().port();
     let kms = format!(

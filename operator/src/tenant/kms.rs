@@ -182,7 +182,9 @@ impl Provider {
                 name: &keys.secret_ref.name,
                 keys: &[],
             }),
-            Self::Vault(_, Login::Kubernetes(_)) => None,
+            Self::Vault(_, Login::Kubernetes(_)) | Self::AwsKms(_, AwsLogin::WebIdentity(_)) => {
+                None
+            }
             Self::Vault(_, Login::AppRole(login)) => Some(NamedSecret {
                 field: "spec.kms.vault.auth.appRole.secretRef",
                 name: &login.secret_ref.name,
@@ -198,7 +200,6 @@ impl Provider {
                 name: &secret.name,
                 keys: &["accessKey", "secretKey"],
             }),
-            Self::AwsKms(_, AwsLogin::WebIdentity(_)) => None,
             Self::Kmip(kmip) => Some(NamedSecret {
                 field: "spec.kms.kmip.clientCertificateSecretRef",
                 name: &kmip.client_certificate_secret_ref.name,

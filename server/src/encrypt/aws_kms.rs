@@ -63,7 +63,7 @@ pub struct AwsKms {
 #[derive(Debug)]
 enum Login {
     Files(PathBuf),
-    WebIdentity(WebIdentity),
+    WebIdentity(Box<WebIdentity>),
 }
 
 impl AwsKms {
@@ -86,7 +86,7 @@ impl AwsKms {
             AwsLogin::WebIdentity { role_arn, token, endpoint } => {
                 let usual = || format!("https://sts.{region}.amazonaws.com");
                 let endpoint = Endpoint::new(&endpoint.unwrap_or_else(usual), ca.clone(), limits)?;
-                Login::WebIdentity(WebIdentity::new(endpoint, role_arn, token))
+                Login::WebIdentity(Box::new(WebIdentity::new(endpoint, role_arn, token)))
             }
         };
         let endpoint = Endpoint::new(&address, ca, limits)?;

@@ -277,6 +277,18 @@ mod tests {
                 vec!["--kms-provider", "aws-kms", "--kms-credentials", &here],
                 "set COFFER_KMS_AWS_REGION",
             ),
+        ] {
+            assert_told(&flags, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_role_or_a_clients_certificate_lacks_ends_the_start_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::write(at("ca"), "no PEM").unwrap();
+        let (ca, here) = (at("ca"), at("."));
+        for (flags, expected) in [
             (
                 vec![
                     "--kms-provider",
@@ -330,9 +342,14 @@ mod tests {
                 "is no address",
             ),
         ] {
-            let config = Flags::parse_from(std::iter::once("x").chain(flags.iter().copied())).kms;
-            let error = encryption(&config, "t".to_owned(), &KmsMetrics::default()).unwrap_err();
-            assert!(error.to_string().contains(expected), "{flags:?}: {error}");
+            assert_told(&flags, expected);
         }
+    }
+
+    /// The start ends by this.
+    fn assert_told(flags: &[&str], expected: &str) {
+        let config = Flags::parse_from(std::iter::once("x").chain(flags.iter().copied())).kms;
+        let error = encryption(&config, "t".to_owned(), &KmsMetrics::default()).unwrap_err();
+        assert!(error.to_string().contains(expected), "{flags:?}: {error}");
     }
 }

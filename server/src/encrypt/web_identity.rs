@@ -21,7 +21,7 @@ use super::file;
 use super::http::{Answer, Call, Endpoint};
 
 /// How long credentials are asked for; each role allows so much.
-const LIFE: Duration = Duration::from_secs(3600);
+const LIFE: Duration = Duration::from_hours(1);
 /// When to ask again where that failed and what there is goes on.
 const AGAIN: Duration = Duration::from_secs(30);
 

@@ -128,7 +128,7 @@ impl Connections {
         }
         // One that was kept may have ended long ago.
         let mut stream = self.connect(&tls).await?;
-        let answer = talk(&mut stream, request).await.map_err(broken)?;
+        let answer = talk(&mut stream, request).await.map_err(|error| broken(&error))?;
         self.keep(&stamp, stream);
         Ok(answer)
     }
@@ -141,12 +141,13 @@ impl Connections {
             Ok(Err(error)) => return Err(Failure::Unsent(error.to_string())),
             Err(_elapsed) => return Err(Failure::Unsent("no connection in time".to_owned())),
         };
-        tcp.set_nodelay(true).map_err(unsent)?;
-        let mut stream = tls.connect(self.name.clone(), tcp).await.map_err(unsent)?;
+        tcp.set_nodelay(true).map_err(|error| unsent(&error))?;
+        let mut stream =
+            tls.connect(self.name.clone(), tcp).await.map_err(|error| unsent(&error))?;
         // In TLS 1.3 a refused client learns of it only now: before it has sent what can't be repeated.
         let hello = [Operation::DiscoverVersions];
         let request = message::request(&hello).map_err(not_understood)?;
-        let answer = talk(&mut stream, &request).await.map_err(unsent)?;
+        let answer = talk(&mut stream, &request).await.map_err(|error| unsent(&error))?;
         let outcome = message::outcomes(&answer, &hello).map_err(not_understood)?.pop();
         match outcome {
             Some(Ok(payload)) if !message::speaks(&payload).map_err(not_understood)? => {
@@ -216,15 +217,15 @@ async fn talk(stream: &mut TlsStream<TcpStream>, request: &[u8]) -> io::Result<Z
     Ok(answer)
 }
 
-fn unsent(error: io::Error) -> Failure {
-    match denied(&error) {
+fn unsent(error: &io::Error) -> Failure {
+    match denied(error) {
         Some(denied) => denied.into(),
         None => Failure::Unsent(error.to_string()),
     }
 }
 
-fn broken(error: io::Error) -> Failure {
-    match denied(&error) {
+fn broken(error: &io::Error) -> Failure {
+    match denied(error) {
         Some(denied) => denied.into(),
         None => Failure::Broken(error.to_string()),
     }

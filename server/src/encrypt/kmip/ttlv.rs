@@ -195,10 +195,10 @@ impl Item {
             }
             Value::Integer(number) => out.extend(number.to_be_bytes()),
             Value::LongInteger(number) | Value::DateTime(number) => {
-                out.extend(number.to_be_bytes())
+                out.extend(number.to_be_bytes());
             }
             Value::Enumeration(number) | Value::Interval(number) => {
-                out.extend(number.to_be_bytes())
+                out.extend(number.to_be_bytes());
             }
             Value::Boolean(value) => out.extend(u64::from(*value).to_be_bytes()),
             Value::BigInteger(bytes) => out.extend_from_slice(bytes),
