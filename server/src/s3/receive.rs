@@ -115,11 +115,11 @@ pub(super) async fn receive(
 ) -> Result<Received, Refusal> {
     let shows_md5 = Under::shows_md5(under.as_ref());
     let mut writer = Writer::new(store, announced.length, under.map(|under| under.key));
-    let mut hashes = Hashes::new(&announced.algorithms());
+    let mut wanted = Hashes::new(&announced.algorithms());
     if shows_md5 || announced.md5.is_some() {
-        hashes = hashes.with_md5();
+        wanted = wanted.with_md5();
     }
-    let mut hasher = Hasher::new(hashes, announced.length);
+    let mut hasher = Hasher::new(wanted, announced.length);
     if let Some(mut body) = body {
         while let Some(piece) = body.next().await {
             let piece = piece.map_err(|error| match error.downcast_ref::<BodyError>() {
@@ -149,12 +149,12 @@ pub(super) async fn receive_copy(
     algorithm: Algorithm,
     under: Option<Under>,
 ) -> Result<Received, Refusal> {
-    let mut hashes = Hashes::new(&[algorithm]);
+    let mut wanted = Hashes::new(&[algorithm]);
     if Under::shows_md5(under.as_ref()) {
-        hashes = hashes.with_md5();
+        wanted = wanted.with_md5();
     }
     let mut writer = Writer::new(store, Some(length), under.map(|under| under.key));
-    let mut hasher = Hasher::new(hashes, Some(length));
+    let mut hasher = Hasher::new(wanted, Some(length));
     while let Some(piece) = reader.next().await {
         let piece = piece.map_err(|error| fault::refusal(&error))?;
         hasher = hasher.update(&piece).await?;
