@@ -16,14 +16,22 @@ const NAMESPACE: &str = "photos";
 const KINDS: [&str; 6] =
     ["policies", "policytests", "users", "policybindings", "accesskeys", "buckets"];
 
+/// How often the access key is replaced.
+fn key_interval() -> Duration {
+    let seconds = std::env::var("COFFER_TEST_KEY_SECONDS").ok();
+    Duration::from_secs(seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or(20))
+}
+
 /// The example's folder with shorter times, without its namespace.
 fn folder() -> TempDir {
+    let seconds = key_interval().as_secs();
+    let times = format!("interval: {seconds}s, overlap: {}s", seconds * 2 / 5);
     let folder = TempDir::new().unwrap();
     let example = cluster::repository().join("examples/gitops/photos");
     for name in ["tenant", "policies", "users", "access-key", "bucket"] {
         let text = std::fs::read_to_string(example.join(format!("{name}.yaml"))).unwrap();
         let text = text
-            .replace("interval: 24h, overlap: 1h", "interval: 20s, overlap: 8s")
+            .replace("interval: 24h, overlap: 1h", &times)
             .replace("resyncInterval: 1m", "resyncInterval: 3s")
             .replace("size: 50Gi", "size: 1Gi")
             .replace("  storage:\n", "  deletionPolicy: Delete\n  storage:\n");
@@ -181,10 +189,8 @@ async fn g1_a_folder_of_manifests_is_a_tenant_with_all_that_is_in_it() {
 
 async fn keys_are_replaced_under_load(root: &Client) {
     let load = Load::start(root);
-    eventually("a rotation", Duration::from_secs(60), async || {
-        (load.rotations() >= 1).then_some(())
-    })
-    .await;
+    eventually("a rotation", key_interval() * 3, async || (load.rotations() >= 1).then_some(()))
+        .await;
     // Root's too.
     let before = secret(NAMESPACE, "photos-root", "accessKey");
     kubectl(&["delete", "secret", "photos-root", "-n", NAMESPACE]);
@@ -193,7 +199,7 @@ async fn keys_are_replaced_under_load(root: &Client) {
         (there && secret(NAMESPACE, "photos-root", "accessKey") != before).then_some(())
     })
     .await;
-    eventually("three rotations", Duration::from_secs(120), async || {
+    eventually("three rotations", key_interval() * 6, async || {
         (load.rotations() >= 3).then_some(())
     })
     .await;
