@@ -187,8 +187,7 @@ async fn a_key_is_replaced_by_manifests_alone() {
         ),
     ]);
     let client = stage.client("env").await;
-    let ready =
-        "Bucket/default/album: ready: the server has it with this policy, quota and encryption";
+    let ready = "Bucket/default/album: ready: the server has it with this policy, quota, tags and encryption";
     stage.until("the bucket is there", || stage.out().contains(ready)).await;
     for number in 0..20 {
         let put = client.send("PUT", &format!("/album/{number}"), "", &[], "x").await;

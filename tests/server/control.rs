@@ -445,7 +445,7 @@ async fn a_bucket_whose_making_was_cut_off_is_its_resources_own() {
                 })
             })
             .collect();
-        tokio::time::sleep(Duration::from_millis(20 + 15 * round)).await;
+        tokio::time::sleep(Duration::from_millis(1 + 3 * round)).await;
         server.kill();
         for one in asked {
             left += usize::from(!one.await.unwrap());
