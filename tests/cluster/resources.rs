@@ -291,9 +291,12 @@ async fn an_edit_that_fails_a_test_changes_nothing(root: &Client) {
         })
         .await;
     assert_eq!(reason, "TestFailed");
-    for part in
-        ["PolicyTest `everyone`", "case `guests change nothing`", "the policy in force stays"]
-    {
+    for part in [
+        "PolicyTest `authors`",
+        "case `nobody fills another's`",
+        "1 more",
+        "the policy in force stays",
+    ] {
         assert!(message.contains(part), "{message}");
     }
     // The policy in force stays, also when drift is put back.

@@ -73,7 +73,11 @@ fn all<K: kube::Resource<DynamicType = ()> + Clone>(seen: &Seen<DeserializeGuard
 where
     DeserializeGuard<K>: kube::Resource<DynamicType = ()> + Clone,
 {
-    seen.all().iter().filter_map(|guard| guard.0.as_ref().ok().cloned()).collect()
+    let mut all: Vec<K> =
+        seen.all().iter().filter_map(|guard| guard.0.as_ref().ok().cloned()).collect();
+    // The store's order is another in each process: what is told of the first of several would change with it.
+    all.sort_by_cached_key(|resource| (resource.namespace(), resource.name_any()));
+    all
 }
 
 #[async_trait]
