@@ -94,7 +94,7 @@ async fn a_new_certificate_is_served_within_a_second_and_no_request_fails() {
         let began = Instant::now();
         while served_serial(&server) != format!("serial={serial:X}") {
             assert!(
-                began.elapsed() < Duration::from_secs(10),
+                began.elapsed() < Duration::from_secs(1),
                 "{} is served still",
                 served_serial(&server)
             );
@@ -126,7 +126,7 @@ async fn root_credentials_are_swapped_while_it_runs() {
     identity::set_root(server.folder(), "anotheraccess", "another-root-secret");
     let began = Instant::now();
     while send(&new, "GET /photos/k", &[], "").await.status != 200 {
-        assert!(began.elapsed() < Duration::from_secs(10), "the new key isn't taken");
+        assert!(began.elapsed() < Duration::from_secs(2), "the new key isn't taken");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(send(client, "GET /photos/k", &[], "").await.code(), "InvalidAccessKeyId");
@@ -137,7 +137,7 @@ async fn root_credentials_are_swapped_while_it_runs() {
     identity::set_root(server.folder(), ACCESS_KEY, SECRET_KEY);
     let began = Instant::now();
     while send(client, "GET /photos/k", &[], "").await.status != 200 {
-        assert!(began.elapsed() < Duration::from_secs(10), "the first key isn't taken again");
+        assert!(began.elapsed() < Duration::from_secs(2), "the first key isn't taken again");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(!server.read_log().contains("another-root-secret"));

@@ -237,10 +237,11 @@ impl Looking {
             for object in &objects {
                 covered.of(object.attributes().encryption.as_deref()).add(object.modified());
             }
+            // Behind the last page of a bucket too: a tenant may have many small ones.
+            tokio::time::sleep(begin.elapsed().saturating_mul(SHARE)).await;
             let last = objects.last().filter(|_| objects.len() == PAGE);
             let Some(last) = last else { break };
             last.key().as_str().clone_into(&mut after);
-            tokio::time::sleep(begin.elapsed().saturating_mul(SHARE)).await;
         }
         for upload in uploads::of(&self.store, &bucket.name).await? {
             let share = covered.of(upload.attributes.object.encryption.as_deref());
