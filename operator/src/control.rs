@@ -190,20 +190,9 @@ pub async fn explain(
     context: Option<&serde_json::Value>,
     now: Timestamp,
 ) -> Result<serde_json::Value, CallError> {
-    const PATH: &str = "/minio/admin/v3/explain";
     let body = context.map(ToString::to_string).unwrap_or_default();
-    let mut headers = HeaderMap::new();
-    headers.insert(HOST, host(target)?);
-    let signer = Signer { credentials, region: &target.region, service: "s3" };
-    let hash = PayloadHash::of(body.as_bytes());
-    signer
-        .sign_headers(&Method::GET, PATH, query, &mut headers, &hash, now)
-        .map_err(ProbeError::from)?;
-    let mut request = Request::get(format!("{PATH}?{query}"))
-        .body(Full::new(Bytes::from(body)))
-        .map_err(ProbeError::from)?;
-    *request.headers_mut() = headers;
-    let (status, answer) = answered(target, request, PATIENCE, None).await?;
+    let asked = Asked { path: "/minio/admin/v3/explain", query, body };
+    let (status, answer) = signed(target, credentials, asked, PATIENCE, now).await?;
     read(status, &answer)
 }
 
@@ -274,19 +263,36 @@ fn problem(body: &[u8]) -> Option<KmsProblem> {
     Some(KmsProblem { kind: text("error-kind").unwrap_or("Failing").to_owned(), text: clean })
 }
 
+/// What a signed GET asks for.
+#[derive(Default)]
+struct Asked<'a> {
+    path: &'a str,
+    query: &'a str,
+    body: String,
+}
+
+impl<'a> From<&'a str> for Asked<'a> {
+    fn from(path: &'a str) -> Self {
+        Self { path, ..Self::default() }
+    }
+}
+
 /// A signed GET: its status and body.
-async fn signed(
+async fn signed<'a>(
     target: &Target,
     credentials: &Credentials,
-    path: &str,
+    asked: impl Into<Asked<'a>>,
     patience: Duration,
     now: Timestamp,
 ) -> Result<(StatusCode, Bytes), ProbeError> {
+    let Asked { path, query, body } = asked.into();
     let mut headers = HeaderMap::new();
     headers.insert(HOST, host(target)?);
     let signer = Signer { credentials, region: &target.region, service: "s3" };
-    signer.sign_headers(&Method::GET, path, "", &mut headers, &PayloadHash::of(b""), now)?;
-    let mut request = Request::builder().method(Method::GET).uri(path).body(Full::default())?;
+    let hash = PayloadHash::of(body.as_bytes());
+    signer.sign_headers(&Method::GET, path, query, &mut headers, &hash, now)?;
+    let uri = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+    let mut request = Request::get(uri).body(Full::new(Bytes::from(body)))?;
     *request.headers_mut() = headers;
     answered(target, request, patience, None).await
 }

@@ -22,6 +22,7 @@ pub mod lease;
 pub mod health;
 pub mod metrics;
 pub mod causes;
+pub mod quantity;
 pub mod play;
 pub mod explain;
 pub mod audit;

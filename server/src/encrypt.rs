@@ -8,6 +8,7 @@ pub mod keys;
 pub mod rotation;
 pub mod coverage;
 mod uploads;
+mod bound;
 pub mod provider;
 pub mod measured;
 pub mod attempts;

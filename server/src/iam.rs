@@ -103,23 +103,13 @@ impl Iam {
             let mut draft = Draft::of(&before);
             let made = edit(&mut draft)?;
             let keys = self.keys.load_full();
-            let (mut after, changes) = draft.finish(&keys).map_err(IamError::from)?;
+            let (after, changes) = draft.finish(&keys).map_err(IamError::from)?;
             if changes.is_empty() {
                 return Ok(made);
             }
-            match self.store.change_iam(before.revision(), changes).await {
-                Ok(Some(revision)) => {
-                    after.set_revision(revision);
-                    self.current.store(Arc::new(after));
-                    return Ok(made);
-                }
-                // Another server of this tenant was faster.
-                Ok(None) => self.reload().await?,
-                Err(error) => {
-                    // It may have taken place: what the store has is what holds.
-                    self.reload().await?;
-                    return Err(IamError::from(error).into());
-                }
+            let committed = self.store.change_iam(before.revision(), changes).await;
+            if self.shows(after, committed).await? {
+                return Ok(made);
             }
         }
     }
@@ -144,21 +134,28 @@ impl Iam {
             let mut draft = Draft::of(&before);
             edit(&mut draft, &bucket)?;
             let keys = self.keys.load_full();
-            let (mut after, changes) = draft.finish(&keys)?;
-            match self.store.make_bucket(planned, before.revision(), changes).await {
-                Ok(Some(revision)) => {
-                    after.set_revision(revision);
-                    self.current.store(Arc::new(after));
-                    return Ok(bucket);
-                }
-                // Another server of this tenant was faster, or another bucket was.
-                Ok(None) => self.reload().await?,
-                Err(error) => {
-                    self.reload().await?;
-                    return Err(error.into());
-                }
+            let (after, changes) = draft.finish(&keys)?;
+            let committed = self.store.make_bucket(planned, before.revision(), changes).await;
+            if self.shows(after, committed).await? {
+                return Ok(bucket);
             }
         }
+    }
+
+    /// Shows what a commit has made of everything. False: another server of this tenant was faster, and what it made is shown.
+    async fn shows(
+        &self,
+        mut after: Snapshot,
+        committed: Result<Option<u64>, StoreError>,
+    ) -> Result<bool, IamError> {
+        if let Ok(Some(revision)) = committed {
+            after.set_revision(revision);
+            self.current.store(Arc::new(after));
+            return Ok(true);
+        }
+        // One that failed may have taken place: what the store has is what holds.
+        self.reload().await?;
+        committed.map(|_conflict| false).map_err(IamError::from)
     }
 
     /// Seals a secret that leaves the tenant and is to come back, as that of `name`.

@@ -56,6 +56,13 @@ pub(crate) struct ClientFiles {
     pub(crate) key: PathBuf,
 }
 
+impl ClientFiles {
+    /// Those of a folder that is a mounted Secret of type `kubernetes.io/tls`.
+    pub(crate) fn of(folder: &Path) -> Self {
+        Self { certificate: folder.join("tls.crt"), key: folder.join("tls.key") }
+    }
+}
+
 /// The files whose change is a change of [`tls`].
 pub(crate) fn files<'a>(ca: &'a Path, client: Option<&'a ClientFiles>) -> Vec<&'a Path> {
     let client =

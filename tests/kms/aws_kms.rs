@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use coffer_server::encrypt::attempts::Limits;
 use coffer_server::encrypt::aws_kms::{AwsKms, AwsKmsSettings, AwsLogin};
-use coffer_server::encrypt::http::Limits;
 use coffer_sse::kms::{KeyStatus, Kms, KmsError};
 use coffer_tests::identity;
 use http::{Method, StatusCode};

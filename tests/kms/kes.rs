@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use coffer_server::encrypt::http::Limits;
+use coffer_server::encrypt::attempts::Limits;
 use coffer_server::encrypt::kes::{Kes, KesSettings};
 use coffer_sse::kms::{Kms, KmsError};
 use coffer_tests::identity;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use coffer_server::encrypt::http::Limits;
+use coffer_server::encrypt::attempts::Limits;
 use coffer_server::encrypt::kmip::{Kmip, KmipSettings};
 use coffer_sse::kms::{KeyStatus, Kms, KmsError};
 use coffer_tests::identity;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use coffer_server::encrypt::attempts::Limits;
 use coffer_server::encrypt::aws_kms::{AwsKms, AwsKmsSettings, AwsLogin};
-use coffer_server::encrypt::http::Limits;
 use coffer_server::encrypt::kes::{Kes, KesSettings};
 use coffer_server::encrypt::kmip::{Kmip, KmipSettings};
 use coffer_server::encrypt::vault::{Vault, VaultAuth, VaultSettings};

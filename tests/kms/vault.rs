@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use coffer_server::encrypt::http::Limits;
+use coffer_server::encrypt::attempts::Limits;
 use coffer_server::encrypt::vault::{Vault, VaultAuth, VaultSettings};
 use coffer_tests::identity;
 use http::{Method, StatusCode};

@@ -6,7 +6,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use coffer_server::encrypt::http::Limits;
+use coffer_server::encrypt::attempts::Limits;
 use coffer_server::encrypt::vault::VaultAuth;
 use coffer_sse::kms::{Kms, KmsError};
 use serde_json::json;

@@ -10,7 +10,7 @@ use coffer_crds::condition::Reason;
 use coffer_crds::key_rotation::{KeyRotationStatus, RotationPhase};
 use coffer_crds::reference::TenantRef;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::managed::{Managed, SOON, stalled, waiting};
 use super::{Done, Job};
@@ -67,8 +67,7 @@ impl Managed for KeyRotation {
         let answer = match job.ask("key-rotation", body).await {
             Ok(answer) => answer,
             Err(outcome) if outcome.reason == Reason::Queued => {
-                let status = fields(json!({"phase": RotationPhase::Waiting}));
-                return Ok(Done { outcome, status, again: SOON });
+                return Ok(Done::told(outcome, json!({"phase": RotationPhase::Waiting}), SOON));
             }
             Err(outcome) => return Err(outcome),
         };
@@ -79,13 +78,6 @@ impl Managed for KeyRotation {
             waiting(Reason::TenantNotReady, "the server's answer can't be read")
         })?;
         Ok(done(&told, before.old_key_unused, job.tenant.resync))
-    }
-}
-
-fn fields(status: Value) -> Map<String, Value> {
-    match status {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
     }
 }
 
@@ -102,12 +94,13 @@ fn forgotten(before: KeyRotationStatus, resync: Duration) -> Done {
         Outcome::new(State::Ready, Reason::Rotated, message)
     };
     // What was true of other data isn't told of these.
-    let before = KeyRotationStatus { old_key_unused: None, ..before };
-    let mut status = fields(json!(before));
-    for own in ["conditions", "observedGeneration"] {
-        status.remove(own);
-    }
-    Done { outcome, status, again: resync }
+    let before = KeyRotationStatus {
+        old_key_unused: None,
+        conditions: None,
+        observed_generation: None,
+        ..before
+    };
+    Done::told(outcome, json!(before), resync)
 }
 
 /// What the server says, as status and conditions.
@@ -192,7 +185,7 @@ fn done(told: &Told, known: Option<bool>, resync: Duration) -> Done {
         (RotationPhase::Finished, None) => LOOK.min(resync),
         (_, _) => resync,
     };
-    Done { outcome, status: fields(status), again }
+    Done::told(outcome, status, again)
 }
 
 /// How much of this pass is done; all of it only once it is.
@@ -227,6 +220,7 @@ fn listed(default_of: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+
     use super::*;
 
     fn told(change: &Value) -> Told {

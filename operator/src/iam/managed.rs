@@ -79,9 +79,14 @@ pub struct Done {
 impl Done {
     /// It is so, and was tried.
     pub fn in_force(message: impl Into<String>, status: Value, again: Duration) -> Self {
-        let outcome = Outcome::new(State::Ready, Reason::InForce, message);
-        let Value::Object(status) = status else {
-            return Self { outcome, status: Map::new(), again };
+        Self::told(Outcome::new(State::Ready, Reason::InForce, message), status, again)
+    }
+
+    /// It is as `outcome` says, with these fields of the status.
+    pub fn told(outcome: Outcome, status: Value, again: Duration) -> Self {
+        let status = match status {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
         };
         Self { outcome, status, again }
     }

@@ -2,12 +2,10 @@
 
 use coffer_crds::reference::{CertificatesRef, SecretCertificatesRef, SecretKeyRef};
 use coffer_crds::tenant::audit::{Audit, AuditWebhook};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 
-use super::dereference::{Found, SecretData};
+use super::dereference::{Found, are_certificates, value};
 use super::validate::Invalid;
-use crate::iam::bucket::bytes;
+use crate::quantity::bytes;
 
 /// Fewest bytes that may wait for a webhook; the server takes no fewer.
 const SMALLEST_QUEUE: u64 = 1024 * 1024;
@@ -240,15 +238,10 @@ pub fn check(audit: &ValidAudit, found: &Found) -> Result<(), AuditReferenceErro
     let Some(data) = &found.audit_ca else {
         return Err(AuditReferenceError::CaMissing { field, kind, name, key });
     };
-    let mut certificates = CertificateDer::pem_slice_iter(value(data, &key)).peekable();
-    if certificates.peek().is_none() || !certificates.all(|certificate| certificate.is_ok()) {
+    if !are_certificates(value(data, &key)) {
         return Err(AuditReferenceError::CaInvalid { field, kind, name, key });
     }
     Ok(())
-}
-
-fn value<'a>(data: &'a SecretData, key: &str) -> &'a [u8] {
-    data.get(key).map(|value| value.0.as_slice()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -257,6 +250,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::tenant::dereference::SecretData;
 
     fn audit(json: Value) -> ValidAudit {
         ValidAudit::parse(&serde_json::from_value(json).unwrap()).unwrap()

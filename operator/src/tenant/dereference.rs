@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use crate::authority::renewal::{self, AuthorityDecision};
 use crate::authority::{
@@ -207,4 +209,15 @@ fn iam_key(
     }
     made.push("generated the key that identities and policies are sealed by".to_owned());
     Ok(IamKey::generate(rng))
+}
+
+/// A value of an object; nothing where there is none.
+pub(super) fn value<'a>(data: &'a SecretData, key: &str) -> &'a [u8] {
+    data.get(key).map(|value| value.0.as_slice()).unwrap_or_default()
+}
+
+/// Whether this is certificates as PEM text, one at least.
+pub(super) fn are_certificates(pem: &[u8]) -> bool {
+    let mut certificates = CertificateDer::pem_slice_iter(pem).peekable();
+    certificates.peek().is_some() && certificates.all(|certificate| certificate.is_ok())
 }

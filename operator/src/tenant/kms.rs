@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use super::dereference::SecretData;
+use super::dereference::{SecretData, are_certificates, value};
 use super::validate::Invalid;
 
 /// A KMS whose every field has a meaning.
@@ -399,9 +399,7 @@ pub fn check(
         let Some(data) = ca else {
             return Err(KmsReferenceError::CaMissing { field, name, key });
         };
-        let pem = data.get(&key).map(|value| value.0.as_slice()).unwrap_or_default();
-        let mut certificates = CertificateDer::pem_slice_iter(pem).peekable();
-        if certificates.peek().is_none() || !certificates.all(|certificate| certificate.is_ok()) {
+        if !are_certificates(value(data, &key)) {
             return Err(KmsReferenceError::CaInvalid { field, name, key });
         }
     }
@@ -432,8 +430,7 @@ fn is_key(text: &[u8]) -> bool {
 
 /// Whether there is a certificate with its own key.
 fn is_client(data: &SecretData) -> bool {
-    let [certificate, key] =
-        CLIENT.map(|name| data.get(name).map(|value| value.0.as_slice()).unwrap_or_default());
+    let [certificate, key] = CLIENT.map(|name| value(data, name));
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
     let (Ok(chain), Ok(key)) = (chain, PrivateKeyDer::from_pem_slice(key)) else { return false };
     let provider = rustls::crypto::aws_lc_rs::default_provider();

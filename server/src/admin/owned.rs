@@ -251,8 +251,8 @@ impl Admin {
             let (created, number) = (there.created, there.number);
             OwnedBucket { name, number, created, is_new, policy, quota }
         };
-        let there = if let Some(there) = there {
-            there
+        let (there, is_new) = if let Some(there) = there {
+            (there, false)
         } else {
             // With its mark, or not at all: one without would be another hand's for ever.
             let region = &self.region;
@@ -260,18 +260,20 @@ impl Admin {
                 draft.put_owned_bucket(&wanted(made, true), &whose, now)
             });
             match made.await {
-                Ok(made) => made,
+                Ok(made) => (made, true),
                 Err(IamError::Store(StoreError::BucketExists)) => {
-                    self.store.bucket(&bucket).await.map_err(failed)?
+                    (self.store.bucket(&bucket).await.map_err(failed)?, false)
                 }
                 Err(error) => return Err(error.into()),
             }
         };
-        let as_it_is = wanted(&there, false);
-        iam.change(|draft| draft.put_owned_bucket(&as_it_is, &whose, now)).await?;
-        // Behind the mark: what isn't this resource's own isn't touched.
-        let configured = self.store.configure_bucket(&bucket, there.number, &settings).await;
-        configured.map_err(failed)?;
+        if !is_new {
+            let as_it_is = wanted(&there, false);
+            iam.change(|draft| draft.put_owned_bucket(&as_it_is, &whose, now)).await?;
+            // Behind the mark: what isn't this resource's own isn't touched.
+            let configured = self.store.configure_bucket(&bucket, there.number, &settings).await;
+            configured.map_err(failed)?;
+        }
         let used = self.store.usage(&bucket).await.map_err(failed)?;
         let coverage = self.looking.last();
         let covered = coverage.as_ref().and_then(|coverage| coverage.of(&there));
@@ -300,11 +302,7 @@ impl Admin {
         match mode.tried(&kms.keys, bucket).await {
             Ok(()) => Ok(Some(mode)),
             Err(Some(cause)) => Err(rotation::kms(&cause)),
-            Err(None) => Err(Refusal::new(
-                "CofferKeyUnusable",
-                400,
-                "The Tenant has no default key: name one, or set its spec.kms.defaultKey.",
-            )),
+            Err(None) => Err(rotation::no_default_key()),
         }
     }
 

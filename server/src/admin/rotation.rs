@@ -96,13 +96,7 @@ impl Admin {
 
     fn default_key(&self) -> Result<KeyName, Refusal> {
         let Some(kms) = &self.kms else { return Err(no_kms()) };
-        kms.keys.default_key().cloned().ok_or_else(|| {
-            Refusal::new(
-                "CofferKeyUnusable",
-                400,
-                "The Tenant has no default key: name the new key, or set its spec.kms.defaultKey.",
-            )
-        })
+        kms.keys.default_key().cloned().ok_or_else(no_default_key)
     }
 
     /// Whether a look that began after a rotation's end has found nothing under its old key; `None`: there was no such look yet.
@@ -192,6 +186,15 @@ fn for_resource(error: &RotationError) -> Refusal {
 /// What the operator is told where a resource needs a KMS and there is none.
 pub(super) fn no_kms() -> Refusal {
     Refusal::new("CofferNoKms", 400, "The Tenant has no KMS: set its spec.kms.")
+}
+
+/// What the operator is told where no key is named and there is no default one.
+pub(super) fn no_default_key() -> Refusal {
+    Refusal::new(
+        "CofferKeyUnusable",
+        400,
+        "The Tenant has no default key: name one, or set its spec.kms.defaultKey.",
+    )
 }
 
 /// What the operator is told of a KMS that can't be used. It may know what the KMS said.

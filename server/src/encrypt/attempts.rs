@@ -50,6 +50,11 @@ pub(super) enum Failure {
     Broken(String),
 }
 
+/// What a service said, as a person may read it: without control characters, and not for ever.
+pub(super) fn for_a_person(said: &str) -> String {
+    said.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+}
+
 impl From<KmsError> for Failure {
     fn from(error: KmsError) -> Self {
         Self::Final(error)

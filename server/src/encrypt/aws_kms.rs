@@ -18,8 +18,9 @@ use coffer_sse::kms::{DataKey, KeyName, KeyStatus, Kms, KmsError};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::attempts::{Limits, Repeat};
 use super::file;
-use super::http::{Answer, Call, Endpoint, Json, Limits, Repeat, said};
+use super::http::{Answer, Call, Endpoint, Json, said};
 use super::web_identity::WebIdentity;
 
 /// Where AWS KMS is, and who asks.

@@ -9,9 +9,7 @@ use coffer_sse::kms::KmsError;
 use http_body_util::{BodyExt, Full, Limited};
 use zeroize::{Zeroize, Zeroizing};
 
-pub use super::attempts::Limits;
-pub(super) use super::attempts::Repeat;
-use super::attempts::{Failure, attempts};
+use super::attempts::{Failure, Limits, Repeat, attempts, for_a_person};
 use crate::follow::Stamp;
 use crate::outbound::{self, ClientFiles, Connections, chain, refuses_client};
 
@@ -208,9 +206,7 @@ pub(super) fn said(answer: &Answer) -> String {
         .into_iter()
         .find_map(|pointer| json.text(pointer))
         .unwrap_or_default();
-    let message: String =
-        message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
-    format!("{} {}", answer.status.as_u16(), message.trim()).trim_end().to_owned()
+    format!("{} {}", answer.status.as_u16(), for_a_person(message).trim()).trim_end().to_owned()
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Keys in a service that speaks the HTTP API of KES, over TLS with a client's certificate.
 //!
-//! The service binds the context by itself. As no more than its documentation shows that, it is bound once more, here, as in
-//! [`super::vault`]. A sealed data key is `1 ‖ 32 value ‖ the service's ciphertext`, and key and value are [`PlainKey::bound_to`] the
-//! context under the domain `coffer/kes-data-key/1`.
+//! The service binds the context by itself. As no more than its documentation shows that, it is bound once more ([`super::bound`]), under
+//! the domain `coffer/kes-data-key/1`.
 //!
 //! Source: the API's documentation; what is called are `key/create`, `key/generate`, `key/decrypt`, `key/describe` and `key/list`.
 
@@ -19,15 +18,14 @@ use coffer_sse::PlainKey;
 use coffer_sse::context::Context;
 use coffer_sse::kms::{DataKey, KeyName, KeyStatus, Kms, KmsError};
 use serde_json::{Value, json};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::attempts::{Limits, Repeat};
+use super::bound;
 use super::http::{Answer, Call, Endpoint, said};
 use crate::outbound::ClientFiles;
 
 const DOMAIN: &str = "coffer/kes-data-key/1";
-const FORM: u8 = 1;
 /// A service with more keys is none that a list is for.
 const MOST_LISTED: usize = 20_000;
 
@@ -56,10 +54,7 @@ impl Kes {
     /// [`KmsError::Settings`].
     pub fn new(settings: KesSettings) -> Result<Self, KmsError> {
         let KesSettings { address, ca, credentials, limits } = settings;
-        let client = ClientFiles {
-            certificate: credentials.join("tls.crt"),
-            key: credentials.join("tls.key"),
-        };
+        let client = ClientFiles::of(&credentials);
         Ok(Self { endpoint: Endpoint::of_client(&address, ca, Some(client), limits)? })
     }
 
@@ -97,10 +92,6 @@ fn no_answer() -> KmsError {
     KmsError::Answer("a field is missing".to_owned())
 }
 
-fn failed(error: coffer_sse::CryptoFailed) -> KmsError {
-    KmsError::Answer(error.to_string())
-}
-
 /// What an answer other than success means for a key.
 fn refused(answer: &Answer, key: &KeyName) -> KmsError {
     match answer.status {
@@ -134,10 +125,7 @@ impl Kms for Kes {
         }
         let json = answer.json();
         let ciphertext = bytes(json.text("/ciphertext"))?;
-        let (plain, value) =
-            plain(json.text("/plaintext"))?.bound_to(DOMAIN, context.as_bytes()).map_err(failed)?;
-        let sealed = [[FORM].as_slice(), &value, &ciphertext].concat();
-        Ok(DataKey { plain, sealed: sealed.into() })
+        bound::seal(DOMAIN, &plain(json.text("/plaintext"))?, &context, &ciphertext)
     }
 
     async fn open_data_key(
@@ -147,8 +135,7 @@ impl Kms for Kes {
         context: &Context,
     ) -> Result<PlainKey, KmsError> {
         let invalid = || KmsError::Invalid(key.clone());
-        let Some((&FORM, rest)) = sealed.split_first() else { return Err(invalid()) };
-        let (value, ciphertext) = rest.split_first_chunk::<32>().ok_or_else(invalid)?;
+        let (value, ciphertext) = bound::split(sealed).ok_or_else(invalid)?;
         let context = context.to_json();
         let body = json!({
             "ciphertext": STANDARD.encode(ciphertext),
@@ -161,10 +148,8 @@ impl Kms for Kes {
             StatusCode::BAD_REQUEST => return Err(invalid()),
             _ => return Err(refused(&answer, key)),
         }
-        let (plain, found) = plain(answer.json().text("/plaintext"))?
-            .bound_to(DOMAIN, context.as_bytes())
-            .map_err(failed)?;
-        if bool::from(found.ct_eq(value)) { Ok(plain) } else { Err(invalid()) }
+        let opened = plain(answer.json().text("/plaintext"))?;
+        bound::open(DOMAIN, &opened, &context, value, key)
     }
 
     async fn create_key(&self, key: &KeyName) -> Result<(), KmsError> {

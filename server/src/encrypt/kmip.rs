@@ -5,15 +5,14 @@
 //! would have every data key registered there, and services differ in it; a mode without authentication would leave changed
 //! bytes unnoticed.
 //!
-//! Some services ignore the additional data, so the context is bound once more, here, as in [`super::vault`]: key and value are
-//! [`PlainKey::bound_to`] the context under the domain `coffer/kmip-data-key/1`. A sealed data key is `1 ‖ 32 value ‖ id ‖ nonce ‖
-//! tag ‖ ciphertext`, the three in the middle each with their length in one byte before them. The id is the key's in the service: what is sealed opens under
-//! the object that bears the name, and no other. The tag is empty where a service leaves it at the end of the ciphertext.
+//! Some services ignore the additional data, so the context is bound once more ([`super::bound`]), under the domain
+//! `coffer/kmip-data-key/1`. What is sealed opens under the object that bears the name, and no other ([`sealed`]).
 //!
 //! Random nonces bound how much one key seals: NIST SP 800-38D allows 2³² data keys.
 
 mod connection;
 mod message;
+mod sealed;
 pub mod ttlv;
 
 use std::collections::hash_map::Entry;
@@ -23,21 +22,19 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use coffer_sse::PlainKey;
 use coffer_sse::context::Context;
 use coffer_sse::kms::{DataKey, KeyName, KeyStatus, Kms, KmsError};
-use subtle::ConstantTimeEq;
 
 use self::connection::Connections;
-use self::message::{Failed, GCM_TAG, Operation, Outcomes, Reason, Sealed};
+use self::message::{Failed, Operation, Outcomes, Reason};
+use self::sealed::{NONCE, Parts};
 use self::ttlv::{Item, TtlvError};
 use super::attempts::{Limits, Repeat};
+use super::bound;
 use crate::outbound::ClientFiles;
 
 const DOMAIN: &str = "coffer/kmip-data-key/1";
-const FORM: u8 = 1;
-const NONCE: usize = 12;
 /// A service's id of an object is no longer here.
 const LONGEST_ID: usize = 255;
 /// How many keys are asked for at once, of a list; how many names.
@@ -73,10 +70,7 @@ impl Kmip {
     /// [`KmsError::Settings`].
     pub fn new(settings: KmipSettings) -> Result<Self, KmsError> {
         let KmipSettings { address, ca, credentials, limits } = settings;
-        let client = ClientFiles {
-            certificate: credentials.join("tls.crt"),
-            key: credentials.join("tls.key"),
-        };
+        let client = ClientFiles::of(&credentials);
         let connections = Connections::new(&address, ca, client, limits)?;
         Ok(Self { connections, found: Mutex::default() })
     }
@@ -174,8 +168,7 @@ impl Kmip {
         id: &str,
         context: &str,
     ) -> Result<Result<DataKey, Failed>, KmsError> {
-        let made = PlainKey::random().map_err(failed)?;
-        let (plain, value) = made.bound_to(DOMAIN, context.as_bytes()).map_err(failed)?;
+        let made = PlainKey::random().map_err(bound::failed)?;
         let mut nonce = [0; NONCE];
         aws_lc_rs::rand::fill(&mut nonce)
             .map_err(|_opaque| KmsError::Answer("there is no randomness".to_owned()))?;
@@ -190,12 +183,12 @@ impl Kmip {
             Err(failed) => return Ok(Err(failed)),
         };
         let sealed = message::sealed(&payload, &nonce).map_err(not_understood)?;
-        if !is_authenticated(&sealed) {
+        if !sealed::is_authenticated(&sealed) {
             return Err(KmsError::Unsupported("encrypt by AES-GCM with a tag of 16 bytes"));
         }
-        let sealed = encode(&value, id, &sealed)
+        let sealed = sealed::encode(id, &sealed)
             .ok_or_else(|| KmsError::Answer(format!("`{key}` has too long an id")))?;
-        Ok(Ok(DataKey { plain, sealed }))
+        bound::seal(DOMAIN, &made, context, &sealed).map(Ok)
     }
 
     /// Whether the service opens what it seals, so that what it doesn't open is at fault itself.
@@ -204,7 +197,8 @@ impl Kmip {
             Ok(made) => made,
             Err(failed) => return Err(self.refused(key, id, failed).await),
         };
-        let parts = decode(&made.sealed).ok_or_else(|| KmsError::Invalid(key.clone()))?;
+        let parts = bound::split(&made.sealed).and_then(|(_, parts)| sealed::decode(parts));
+        let parts = parts.ok_or_else(|| KmsError::Invalid(key.clone()))?;
         let associated = context.as_bytes();
         let operation = Operation::Decrypt { id, sealed: parts.sealed, associated };
         match self.call(Repeat::Always, operation).await? {
@@ -231,49 +225,6 @@ enum Memory {
     Renewed,
 }
 
-/// What a sealed data key says.
-struct Parts<'a> {
-    value: &'a [u8; 32],
-    id: &'a str,
-    sealed: Sealed<'a>,
-}
-
-fn encode(value: &[u8; 32], id: &str, sealed: &Sealed<'_>) -> Option<Bytes> {
-    let Sealed { iv, tag, data } = sealed;
-    let mut out = vec![FORM];
-    out.extend(value);
-    for piece in [id.as_bytes(), iv, tag] {
-        out.push(u8::try_from(piece.len()).ok()?);
-        out.extend(piece);
-    }
-    out.extend_from_slice(data);
-    Some(out.into())
-}
-
-fn decode(bytes: &[u8]) -> Option<Parts<'_>> {
-    let (&FORM, rest) = bytes.split_first()? else { return None };
-    let (value, rest) = rest.split_first_chunk::<32>()?;
-    let (id, rest) = piece(rest)?;
-    let (iv, rest) = piece(rest)?;
-    let (tag, data) = piece(rest)?;
-    let sealed = Sealed { iv, tag, data };
-    let id = std::str::from_utf8(id).ok()?;
-    is_authenticated(&sealed).then_some(Parts { value, id, sealed })
-}
-
-/// A piece with its length before it, and what follows.
-fn piece(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first()?;
-    rest.split_at_checked(usize::from(*length))
-}
-
-/// A data key's 32 bytes and GCM's tag, beside each other or in one.
-fn is_authenticated(sealed: &Sealed<'_>) -> bool {
-    let Sealed { iv, tag, data } = sealed;
-    let whole = [(32, GCM_TAG), (32 + GCM_TAG, 0)];
-    whole.contains(&(data.len(), tag.len())) && (NONCE..=64).contains(&iv.len())
-}
-
 /// What a failure means that has to do with no key.
 fn refused(failed: Failed) -> KmsError {
     let Failed { reason, said } = failed;
@@ -290,10 +241,6 @@ fn refused(failed: Failed) -> KmsError {
 }
 
 fn not_understood(error: TtlvError) -> KmsError {
-    KmsError::Answer(error.to_string())
-}
-
-fn failed(error: coffer_sse::CryptoFailed) -> KmsError {
     KmsError::Answer(error.to_string())
 }
 
@@ -328,7 +275,8 @@ impl Kms for Kmip {
         context: &Context,
     ) -> Result<PlainKey, KmsError> {
         let invalid = || KmsError::Invalid(key.clone());
-        let Parts { value, id, sealed } = decode(sealed).ok_or_else(invalid)?;
+        let (value, parts) = bound::split(sealed).ok_or_else(invalid)?;
+        let Parts { id, sealed } = sealed::decode(parts).ok_or_else(invalid)?;
         let context = context.to_json();
         if *self.id(key, Memory::Used).await? != *id && *self.id(key, Memory::Renewed).await? != *id
         {
@@ -355,8 +303,7 @@ impl Kms for Kmip {
         };
         let opened = message::opened(&payload).map_err(not_understood)?;
         let opened = PlainKey::from_slice(opened).ok_or_else(invalid)?;
-        let (plain, found) = opened.bound_to(DOMAIN, context.as_bytes()).map_err(failed)?;
-        if bool::from(found.ct_eq(value)) { Ok(plain) } else { Err(invalid()) }
+        bound::open(DOMAIN, &opened, &context, value, key)
     }
 
     async fn create_key(&self, key: &KeyName) -> Result<(), KmsError> {
@@ -441,61 +388,5 @@ impl fmt::Debug for Kmip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { connections, found: _ } = self;
         f.debug_struct("Kmip").field("address", &connections.address()).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_sealed_data_key_is_read_as_it_was_written() {
-        for (name, tag, data) in [("a tag", 16, 32), ("a tag at the end", 0, 48)] {
-            let (tag, data) = (vec![7; tag], vec![9; data]);
-            let sealed = Sealed { iv: &[5; NONCE], tag: &tag, data: &data };
-            let bytes = encode(&[3; 32], "key-1", &sealed).unwrap();
-            let parts = decode(&bytes).unwrap();
-            assert_eq!((parts.value, parts.id), (&[3; 32], "key-1"), "{name}");
-            assert_eq!(
-                (parts.sealed.iv, parts.sealed.tag, parts.sealed.data),
-                (&[5; NONCE][..], &*tag, &*data),
-                "{name}"
-            );
-            for length in 0..bytes.len() {
-                assert!(decode(&bytes[..length]).is_none(), "{name}: {length}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_has_no_tag_of_sixteen_bytes_is_no_sealed_data_key() {
-        for (name, iv, tag, data, expected) in [
-            ("GCM", 12, 16, 32, true),
-            ("the tag within", 12, 0, 48, true),
-            ("no tag", 12, 0, 32, false),
-            ("a short tag", 12, 12, 32, false),
-            ("both", 12, 16, 48, false),
-            ("no nonce", 0, 16, 32, false),
-        ] {
-            let (iv, tag, data) = (vec![0; iv], vec![0; tag], vec![0; data]);
-            let sealed = Sealed { iv: &iv, tag: &tag, data: &data };
-            assert_eq!(is_authenticated(&sealed), expected, "{name}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_a_sealed_data_key_that_is_written_alike_or_none(
-            mut bytes in prop::collection::vec(prop_oneof![Just(1_u8), Just(12), Just(16), any::<u8>()], 0..160)
-        ) {
-            if let Some(first) = bytes.first_mut() {
-                *first = FORM;
-            }
-            if let Some(Parts { value, id, sealed }) = decode(&bytes) {
-                prop_assert_eq!(encode(value, id, &sealed).unwrap(), bytes);
-            }
-        }
     }
 }

@@ -1,9 +1,8 @@
 //! Keys in the Transit engine of Vault or OpenBao.
 //!
 //! Keys that are made here are derived ones: the context is part of the key by which Vault seals. Transit's data keys take no
-//! other associated data, and under a key that isn't derived it is ignored; so the context is bound once more, here. A sealed data key is
-//! `1 ‖ 32 value ‖ Transit's ciphertext`, and key and value are [`PlainKey::bound_to`] the context under the domain
-//! `coffer/vault-data-key/1`.
+//! other associated data, and under a key that isn't derived it is ignored; so the context is bound once more ([`super::bound`]), under the
+//! domain `coffer/vault-data-key/1`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,16 +17,16 @@ use coffer_sse::PlainKey;
 use coffer_sse::context::Context;
 use coffer_sse::kms::{DataKey, KeyName, KeyStatus, Kms, KmsError};
 use serde_json::json;
-use subtle::ConstantTimeEq;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
+use super::attempts::{Limits, Repeat};
+use super::bound;
 use super::file;
-use super::http::{Answer, Call, Endpoint, Limits, Repeat, said};
+use super::http::{Answer, Call, Endpoint, said};
 use crate::follow::Stamp;
 
 const DOMAIN: &str = "coffer/vault-data-key/1";
-const FORM: u8 = 1;
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
 
@@ -373,10 +372,6 @@ fn plain(text: Option<&str>) -> Result<PlainKey, KmsError> {
     bytes.and_then(|bytes| PlainKey::from_slice(&bytes)).ok_or_else(no_answer)
 }
 
-fn failed(error: coffer_sse::CryptoFailed) -> KmsError {
-    KmsError::Answer(error.to_string())
-}
-
 #[async_trait]
 impl Kms for Vault {
     async fn generate_data_key(
@@ -393,11 +388,8 @@ impl Kms for Vault {
         }
         let json = answer.json();
         let ciphertext = json.text("/data/ciphertext").ok_or_else(no_answer)?;
-        let (plain, value) = plain(json.text("/data/plaintext"))?
-            .bound_to(DOMAIN, context.as_bytes())
-            .map_err(failed)?;
-        let sealed = [[FORM].as_slice(), &value, ciphertext.as_bytes()].concat();
-        Ok(DataKey { plain, sealed: sealed.into() })
+        let made = plain(json.text("/data/plaintext"))?;
+        bound::seal(DOMAIN, &made, &context, ciphertext.as_bytes())
     }
 
     async fn open_data_key(
@@ -407,8 +399,7 @@ impl Kms for Vault {
         context: &Context,
     ) -> Result<PlainKey, KmsError> {
         let invalid = || KmsError::Invalid(key.clone());
-        let Some((&FORM, rest)) = sealed.split_first() else { return Err(invalid()) };
-        let (value, ciphertext) = rest.split_first_chunk::<32>().ok_or_else(invalid)?;
+        let (value, ciphertext) = bound::split(sealed).ok_or_else(invalid)?;
         let ciphertext = std::str::from_utf8(ciphertext).map_err(|_invalid| invalid())?;
         let context = context.to_json();
         let path = format!("{}/decrypt/{key}", self.mount);
@@ -417,10 +408,8 @@ impl Kms for Vault {
         if answer.status != StatusCode::OK {
             return Err(refused(&answer, key));
         }
-        let (plain, found) = plain(answer.json().text("/data/plaintext"))?
-            .bound_to(DOMAIN, context.as_bytes())
-            .map_err(failed)?;
-        if bool::from(found.ct_eq(value)) { Ok(plain) } else { Err(invalid()) }
+        let opened = plain(answer.json().text("/data/plaintext"))?;
+        bound::open(DOMAIN, &opened, &context, value, key)
     }
 
     async fn create_key(&self, key: &KeyName) -> Result<(), KmsError> {

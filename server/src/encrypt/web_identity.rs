@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::attempts::Repeat;
+use super::attempts::{Repeat, for_a_person};
 use super::file;
 use super::http::{Answer, Call, Endpoint};
 
@@ -185,8 +185,7 @@ fn read<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Option<T> {
 fn refused(answer: &Answer) -> KmsError {
     let told = read(answer).map_or_else(String::new, |ErrorResponse { error }| {
         let Told { code, message } = error;
-        let text = format!("{code} {message}");
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+        for_a_person(&format!("{code} {message}"))
     });
     let said = format!("login: {} {}", answer.status.as_u16(), told.trim());
     let said = said.trim_end().to_owned();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use s3s::{S3Response, S3Result, dto};
 
 use super::{Context, Handlers, fault};
@@ -95,7 +95,7 @@ pub(super) async fn delete(
 ) -> S3Result<S3Response<dto::DeleteBucketTaggingOutput>> {
     let none = BTreeMap::new();
     handlers.store.set_bucket_tags(context.bucket()?, none).await.map_err(fault::s3)?;
-    Ok(S3Response::with_status(dto::DeleteBucketTaggingOutput {}, StatusCode::NO_CONTENT))
+    Ok(S3Response::new(dto::DeleteBucketTaggingOutput {}))
 }
 
 #[cfg(test)]

@@ -98,21 +98,7 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
             api.get_opt(&name).await.map_err(failed)
         }
     };
-    let provider = tenant.kms.as_ref().map(|kms| &kms.provider);
-    let kms = async {
-        match provider.and_then(Provider::secret) {
-            Some(secret) => read(secret.name.to_owned()).await,
-            None => Ok(None),
-        }
-    };
-    let kms_ca = async {
-        match provider.and_then(Provider::ca) {
-            Some((_, reference)) => config_map(tenant, &reference.name, context).await,
-            None => Ok(None),
-        }
-    };
-    let audit = ValidAudit::names(tenant.audit.as_ref());
-    let wanted = |name: Option<&str>| {
+    let asked = |name: Option<&str>| {
         let name = name.map(str::to_owned);
         async move {
             match name {
@@ -121,23 +107,25 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
             }
         }
     };
-    let audit_ca_map = async {
-        match audit.ca_config_map {
-            Some(name) => config_map(tenant, name, context).await,
-            None => Ok(None),
-        }
+    let asked_map = async |name: Option<&str>| match name {
+        Some(name) => config_map(tenant, name, context).await,
+        None => Ok(None),
     };
-    let (authority, tls, root, iam, control, kms, kms_ca) = tokio::try_join!(
+    let provider = tenant.kms.as_ref().map(|kms| &kms.provider);
+    let kms_ca = provider.and_then(Provider::ca).map(|(_, reference)| reference.name.as_str());
+    let audit = ValidAudit::names(tenant.audit.as_ref());
+    let (authority, tls, root, iam, control, kms, kms_ca, audit_token, audit_ca, audit_ca_map) = tokio::try_join!(
         read(names.authority()),
         read(names.tls()),
         read(tenant.root_secret_name()),
         read(names.iam()),
         read(names.control_authority()),
-        kms,
-        kms_ca
+        asked(provider.and_then(Provider::secret).map(|secret| secret.name)),
+        asked_map(kms_ca),
+        asked(audit.token),
+        asked(audit.ca_secret),
+        asked_map(audit.ca_config_map),
     )?;
-    let (audit_token, audit_ca, audit_ca_map) =
-        tokio::try_join!(wanted(audit.token), wanted(audit.ca_secret), audit_ca_map)?;
     for secret in [&authority, &tls, &control].into_iter().flatten() {
         ownership::check("Secret", &secret.metadata, tenant, Mark::Owner)?;
     }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, KeyToPath, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{KeyToPath, Volume, VolumeMount};
 
-use super::workload::{mount, secret_volume};
+use super::workload::{config_map_volume, mount, secret_volume};
 use crate::tenant::audit::{Certificates, ValidAudit, ValidWebhook};
 
 /// Where the certificates are mounted by which the webhook is known.
@@ -33,15 +33,7 @@ pub(super) fn environment(audit: &ValidAudit) -> BTreeMap<&'static str, String> 
 pub(super) fn volumes(audit: &ValidAudit) -> Vec<Volume> {
     let Some(webhook) = &audit.webhook else { return Vec::new() };
     let ca = match &webhook.ca {
-        Certificates::ConfigMap(reference) => Volume {
-            name: "audit-ca".to_owned(),
-            config_map: Some(ConfigMapVolumeSource {
-                name: reference.name.clone(),
-                default_mode: Some(0o444),
-                ..ConfigMapVolumeSource::default()
-            }),
-            ..Volume::default()
-        },
+        Certificates::ConfigMap(reference) => config_map_volume("audit-ca", reference.name.clone()),
         Certificates::Secret(reference) => {
             one_key("audit-ca", reference.name.clone(), &reference.key)
         }

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 
 use coffer_crds::tenant::kms::{AwsKms, AwsWebIdentity, Kes, Kmip, Vault};
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, ProjectedVolumeSource, ServiceAccountTokenProjection, Volume,
-    VolumeMount, VolumeProjection,
+    ProjectedVolumeSource, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
 
-use super::workload::{mount, secret_volume};
+use super::workload::{config_map_volume, mount, secret_volume};
 use crate::tenant::kms::{AwsLogin, Login, Provider, ValidKms};
 
 /// Where keys or credentials are mounted.
@@ -107,17 +106,8 @@ pub(super) fn volumes(kms: &ValidKms) -> Vec<Volume> {
     let token = provider.audience().map(token_volume);
     let secret = provider.secret().map(|secret| secret_volume("kms", secret.name.to_owned()));
     let mut volumes: Vec<Volume> = token.into_iter().chain(secret).collect();
-    if let Some((_, reference)) = provider.ca() {
-        volumes.push(Volume {
-            name: "kms-ca".to_owned(),
-            config_map: Some(ConfigMapVolumeSource {
-                name: reference.name.clone(),
-                default_mode: Some(0o444),
-                ..ConfigMapVolumeSource::default()
-            }),
-            ..Volume::default()
-        });
-    }
+    let ca = provider.ca();
+    volumes.extend(ca.map(|(_, reference)| config_map_volume("kms-ca", reference.name.clone())));
     volumes
 }
 

@@ -325,6 +325,18 @@ pub(super) fn secret_volume(name: &str, secret: String) -> Volume {
     }
 }
 
+pub(super) fn config_map_volume(name: &str, config_map: String) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        config_map: Some(ConfigMapVolumeSource {
+            name: config_map,
+            default_mode: Some(0o444),
+            ..ConfigMapVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
 pub(super) fn mount(name: &str, path: &str, read_only: Option<bool>) -> VolumeMount {
     VolumeMount {
         name: name.to_owned(),

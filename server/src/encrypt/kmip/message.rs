@@ -6,6 +6,7 @@ use coffer_sse::kms::KeyName;
 use zeroize::Zeroizing;
 
 use super::ttlv::{Item, Tag, TtlvError};
+use crate::encrypt::attempts::for_a_person;
 
 /// The version that is spoken: the first with authenticated encryption.
 const VERSION: (i32, i32) = (1, 4);
@@ -348,12 +349,7 @@ impl Answered {
         }
         // Neither success nor failure is said of what takes longer, which nobody has asked for.
         let number = reason.filter(|_| status == 1).unwrap_or_default();
-        let said: String = text
-            .unwrap_or_default()
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(200)
-            .collect();
+        let said = for_a_person(text.unwrap_or_default());
         let said = format!("result {status}, reason {number:#x} {}", said.trim());
         let failed = Failed { reason: Reason::of(number), said: said.trim_end().to_owned() };
         Ok(Self { operation, id, outcome: Err(failed) })
