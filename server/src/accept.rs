@@ -4,11 +4,14 @@ pub mod listener;
 pub mod certificate;
 pub mod client_certificate;
 pub mod sources;
+pub mod budget;
 pub mod patient;
 mod drain;
 pub mod fair;
+pub mod frames;
 mod progress;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +33,7 @@ use crate::config::Limits;
 use client_certificate::ClientCertificate;
 use drain::{Drain, Watcher};
 use fair::Fair;
+use frames::Counted;
 use patient::Patient;
 use progress::{Abandoned, Progress};
 use sources::{Connected, Sources};
@@ -76,7 +80,7 @@ pub async fn serve<A, F, B>(
     let slots = Arc::new(Semaphore::new(
         usize::try_from(limits.connections).unwrap_or(Semaphore::MAX_PERMITS),
     ));
-    let sources = Sources::new(limits.connections_per_source, limits.requests_per_source);
+    let sources = Sources::new(&limits);
     let http = http(&limits);
     let draining = Drain::new();
     // Held by each connection from before its handshake; closed once the last is gone.
@@ -99,9 +103,12 @@ pub async fn serve<A, F, B>(
             },
             () = &mut stop => break,
         };
-        let Some(connected) = sources.connect(address.ip()) else {
-            debug!(peer = %address, "its source has too many connections");
-            continue;
+        let connected = match sources.connect(address.ip()) {
+            Ok(connected) => connected,
+            Err(held_off) => {
+                debug!(peer = %address, %held_off, "a connection is refused");
+                continue;
+            }
         };
         let connected = Arc::new(connected);
         let tls = TlsAcceptor::from(tls.load_full());
@@ -144,7 +151,7 @@ async fn connection<A, F, B>(
         + Send
         + 'static,
 {
-    let address = peer.address;
+    let (address, connected) = (peer.address, Arc::clone(&peer.connected));
     let progress = Progress::new();
     let requests = Arc::clone(&progress);
     let end = watcher.clone().time_to_end();
@@ -158,7 +165,7 @@ async fn connection<A, F, B>(
             Ok::<_, std::convert::Infallible>(answer.map(|body| request_begun.watch(body)))
         }
     });
-    let stream = TokioIo::new(Patient::new(Fair::new(stream), patience));
+    let stream = TokioIo::new(Patient::new(Counted::new(Fair::new(stream)), patience));
     let connection = http.serve_connection(stream, service);
     tokio::pin!(connection);
     let mut told = false;
@@ -166,7 +173,11 @@ async fn connection<A, F, B>(
         tokio::select! {
             end = connection.as_mut() => {
                 if let Err(error) = end {
-                    debug!(peer = %address, error = &*error, "a connection ended early");
+                    let fault = is_clients_fault(&*error);
+                    debug!(peer = %address, error = &*error, fault, "a connection ended early");
+                    if fault {
+                        connected.was_at_fault();
+                    }
                 }
                 return;
             }
@@ -188,6 +199,16 @@ async fn connection<A, F, B>(
             },
         }
     }
+}
+
+/// Whether the client broke HTTP/2, or did more than any honest one: a connection that just breaks off is nobody's fault.
+fn is_clients_fault(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        error.downcast_ref::<h2::Error>().is_some_and(h2::Error::is_library)
+            || error
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)
+    })
 }
 
 fn http(limits: &Limits) -> Builder<TokioExecutor> {

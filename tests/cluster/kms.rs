@@ -41,12 +41,14 @@ async fn k1_a_tenant_with_vault_encrypts_and_survives_its_restart() {
         "audience": "vault", "token_policies": "coffer", "token_ttl": "60s",
     });
     vault.must("auth/kubernetes/role/photos", &role);
-    let spec = format!(
-        "kms:\n  vault:\n    address: {}\n    caConfigMapRef: {{name: vault-ca}}\n    auth: {{kubernetes: {{role: photos}}}}\n  \
-         defaultKey: photos\n  autoEncrypt: true",
-        Vault::address()
-    );
-    cluster::apply(&tenant("kms", "photos", &spec));
+    let spec = |default: &str| {
+        format!(
+            "kms:\n  vault:\n    address: {}\n    caConfigMapRef: {{name: vault-ca}}\n    auth: {{kubernetes: {{role: photos}}}}\n  \
+             defaultKey: {default}\n  autoEncrypt: true",
+            Vault::address()
+        )
+    };
+    cluster::apply(&tenant("kms", "photos", &spec("photos")));
     // What isn't there is told by its field, and no pod waits for it.
     eventually("the CA is missed", Duration::from_secs(30), async || {
         let (status, reason, message) = condition("kms", "photos", "Stalled");
@@ -124,6 +126,16 @@ async fn k1_a_tenant_with_vault_encrypts_and_survives_its_restart() {
     reachable("False", "KmsDenied").await;
     vault.must("auth/kubernetes/role/photos", &role);
     reachable("True", "KmsAnswering").await;
+
+    assert_eq!(put(&client, "/album").await.0, 200);
+    for number in 0..OBJECTS {
+        assert_eq!(put(&client, &format!("/album/{number}")).await, encrypted);
+    }
+    vault.must("transit/keys/archive", &json!({"derived": true}));
+    rotated_under_load("kms", &tenant("kms", "photos", &spec("archive"))).await;
+    vault.must("transit/keys/photos/config", &json!({"deletion_allowed": true}));
+    vault.delete("transit/keys/photos");
+    all_opens_in_another_pod("kms").await;
 }
 
 /// Keys in a Secret: the status says what they are for, another key in it needs no restart, and another provider does.
@@ -168,17 +180,8 @@ async fn k2_keys_in_a_secret_are_followed() {
     println!("another key after {took:?}");
     assert_eq!(get("pod", "static", "photos-0")["metadata"]["uid"], uid);
     // Settings of another kind replace the pod.
-    cluster::apply(&tenant(
-        "static",
-        "photos",
-        &spec.replace("defaultKey: photos", "defaultKey: archive"),
-    ));
-    eventually("another pod", Duration::from_mins(1), async || {
-        let pod = get("pod", "static", "photos-0");
-        (pod["metadata"]["uid"].is_string() && pod["metadata"]["uid"] != uid).then_some(())
-    })
-    .await;
-    wait_ready("static", "photos");
+    let other = spec.replace("defaultKey: photos", "defaultKey: archive");
+    another_pod("static", || cluster::apply(&tenant("static", "photos", &other))).await;
     assert_eq!(client.reconnecting().send("GET", "/photos/a", "", &[], "").await.text(), "x");
 }
 
@@ -208,6 +211,87 @@ async fn load(client: Client, worker: usize, stop: Arc<AtomicBool>) -> (u64, Vec
 }
 
 const OBJECTS: usize = 1500;
+
+/// Does what replaces the Tenant's pod, and waits for the next one.
+async fn another_pod(namespace: &str, replace: impl FnOnce()) {
+    let uid = get("pod", namespace, "photos-0")["metadata"]["uid"].clone();
+    replace();
+    eventually("another pod", Duration::from_mins(1), async || {
+        let pod = get("pod", namespace, "photos-0");
+        (pod["metadata"]["uid"].is_string() && pod["metadata"]["uid"] != uid).then_some(())
+    })
+    .await;
+    wait_ready(namespace, "photos");
+}
+
+/// All that is under the key `photos` is put under `archive`, the new default, while the objects of `album` are read and others
+/// written.
+async fn rotated_under_load(namespace: &str, with_new_default: &str) {
+    another_pod(namespace, || cluster::apply(with_new_default)).await;
+    let client = client(namespace, "photos");
+    let stop = Arc::new(AtomicBool::new(false));
+    let workers: Vec<_> = (0..3)
+        .map(|worker| tokio::spawn(load(client.clone(), worker, Arc::clone(&stop))))
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begin = Instant::now();
+    cluster::apply(&format!(
+        "apiVersion: coffer.dev/v1alpha1\nkind: KeyRotation\nmetadata: {{name: away, namespace: {namespace}}}\n\
+         spec: {{tenantRef: {{name: photos}}, from: photos}}"
+    ));
+    // The operator is gone in its midst; the next one goes on.
+    kubectl(&[
+        "delete",
+        "pods",
+        "-n",
+        "coffer-system",
+        "-l",
+        "app.kubernetes.io/name=coffer-operator",
+        "--wait=false",
+    ]);
+    cluster::wait_for(namespace, &["keyrotation.coffer.dev/away"]);
+    println!("rotated after {:?}", begin.elapsed());
+    let (status, took) = eventually("the old key is unused", Duration::from_mins(1), async || {
+        let status = get("keyrotation.coffer.dev", namespace, "away")["status"].clone();
+        (status["oldKeyUnused"] == true).then_some(status)
+    })
+    .await;
+    println!("known to be unused {took:?} later: {status}");
+    stop.store(true, Ordering::Relaxed);
+    let mut requests = 0;
+    for worker in workers {
+        let (made, failed) = worker.await.unwrap();
+        requests += made;
+        assert!(
+            failed.is_empty(),
+            "{} of {made}: {:#?}",
+            failed.len(),
+            &failed[..failed.len().min(5)]
+        );
+    }
+    println!("{requests} requests meanwhile, none failed");
+    let number = |name: &str| status[name].as_u64().unwrap_or_default();
+    assert_eq!(
+        (status["to"].as_str(), status["phase"].as_str()),
+        (Some("archive"), Some("Finished"))
+    );
+    assert_eq!((number("remaining"), status.get("defaultOf")), (0, None), "{status}");
+    assert!(number("resealed") > 0, "{status}");
+    let columns = kubectl(&["get", "krot", "-n", namespace]);
+    assert!(columns.contains("OLD KEY UNUSED") && columns.contains("100%"), "{columns}");
+}
+
+/// Without the old key, all objects of `album` open in a server that has never seen it.
+async fn all_opens_in_another_pod(namespace: &str) {
+    another_pod(namespace, || {
+        kubectl(&["delete", "pod", "photos-0", "-n", namespace]);
+    })
+    .await;
+    let client = client(namespace, "photos");
+    for number in 0..OBJECTS {
+        assert_eq!(client.send("GET", &format!("/album/{number}"), "", &[], "").await.text(), "x");
+    }
+}
 
 /// The old key's whole way out, by resources alone: a new default, a rotation under load, and the key is removed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -244,81 +328,10 @@ async fn k3_a_key_is_replaced_by_resources_under_load() {
     .await;
     println!("a default encryption was put back after {took:?}");
 
-    let uid = get("pod", "rotated", "photos-0")["metadata"]["uid"].clone();
-    cluster::apply(&tenant("rotated", "photos", &spec("archive")));
-    eventually("another pod", Duration::from_mins(1), async || {
-        let pod = get("pod", "rotated", "photos-0");
-        (pod["metadata"]["uid"].is_string() && pod["metadata"]["uid"] != uid).then_some(())
-    })
-    .await;
-    wait_ready("rotated", "photos");
-    let client = client("rotated", "photos");
-    let stop = Arc::new(AtomicBool::new(false));
-    let workers: Vec<_> = (0..3)
-        .map(|worker| tokio::spawn(load(client.clone(), worker, Arc::clone(&stop))))
-        .collect();
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let begin = Instant::now();
-    cluster::apply(
-        "apiVersion: coffer.dev/v1alpha1\nkind: KeyRotation\nmetadata: {name: away, namespace: rotated}\n\
-         spec: {tenantRef: {name: photos}, from: photos}",
-    );
-    // The operator is gone in its midst; the next one goes on.
-    kubectl(&[
-        "delete",
-        "pods",
-        "-n",
-        "coffer-system",
-        "-l",
-        "app.kubernetes.io/name=coffer-operator",
-        "--wait=false",
-    ]);
-    cluster::wait_for("rotated", &["keyrotation.coffer.dev/away"]);
-    println!("rotated after {:?}", begin.elapsed());
-    let (status, took) = eventually("the old key is unused", Duration::from_mins(1), async || {
-        let status = get("keyrotation.coffer.dev", "rotated", "away")["status"].clone();
-        (status["oldKeyUnused"] == true).then_some(status)
-    })
-    .await;
-    println!("known to be unused {took:?} later: {status}");
-    stop.store(true, Ordering::Relaxed);
-    let mut requests = 0;
-    for worker in workers {
-        let (made, failed) = worker.await.unwrap();
-        requests += made;
-        assert!(
-            failed.is_empty(),
-            "{} of {made}: {:#?}",
-            failed.len(),
-            &failed[..failed.len().min(5)]
-        );
-    }
-    println!("{requests} requests meanwhile, none failed");
-    let number = |name: &str| status[name].as_u64().unwrap_or_default();
-    assert_eq!(
-        (status["to"].as_str(), status["phase"].as_str()),
-        (Some("archive"), Some("Finished"))
-    );
-    assert_eq!((number("remaining"), status.get("defaultOf")), (0, None), "{status}");
-    assert!(number("resealed") > 0, "{status}");
-    let columns = kubectl(&["get", "krot", "-n", "rotated"]);
-    assert!(columns.contains("OLD KEY UNUSED") && columns.contains("100%"), "{columns}");
-
-    // The old key goes, and everything opens in a server that has never seen it.
+    rotated_under_load("rotated", &tenant("rotated", "photos", &spec("archive"))).await;
     let patch = r#"[{"op": "remove", "path": "/data/photos"}]"#;
     kubectl(&["patch", "secret", "keys", "-n", "rotated", "--type=json", "-p", patch]);
-    let uid = get("pod", "rotated", "photos-0")["metadata"]["uid"].clone();
-    kubectl(&["delete", "pod", "photos-0", "-n", "rotated"]);
-    eventually("another pod", Duration::from_mins(1), async || {
-        let pod = get("pod", "rotated", "photos-0");
-        (pod["metadata"]["uid"].is_string() && pod["metadata"]["uid"] != uid).then_some(())
-    })
-    .await;
-    wait_ready("rotated", "photos");
-    let client = coffer_tests::cluster::client("rotated", "photos");
-    for number in 0..OBJECTS {
-        assert_eq!(client.send("GET", &format!("/album/{number}"), "", &[], "").await.text(), "x");
-    }
+    all_opens_in_another_pod("rotated").await;
     // What it has found out is told of the bucket too.
     eventually("the bucket is all encrypted", Duration::from_mins(1), async || {
         let status = get("bucket.coffer.dev", "rotated", "album")["status"].clone();

@@ -10,6 +10,7 @@ use coffer_signature::{Credentials, SecretKey};
 use coffer_tests::client::Client;
 use coffer_tests::clients;
 use coffer_tests::cluster::{self, client, eventually, get, kubectl, namespace, secret};
+use coffer_tests::server::program;
 use tempfile::TempDir;
 
 const NAMESPACE: &str = "photos";
@@ -167,6 +168,7 @@ async fn g1_a_folder_of_manifests_is_a_tenant_with_all_that_is_in_it() {
     assert!(columns.contains("PASSED") && columns.contains("FAILED"), "{columns}");
     let root = client(NAMESPACE, "photos");
 
+    decisions_are_explained();
     keys_are_replaced_under_load(&root).await;
     drift_by_mc_is_put_back(folder.path()).await;
     another_operator_goes_on().await;
@@ -219,6 +221,25 @@ async fn keys_are_replaced_under_load(root: &Client) {
     let mut old = root.clone();
     old.credentials.access_key_id = keys[0].parse().unwrap();
     assert_eq!(old.send("GET", "/", "", &[], "").await.code(), "InvalidAccessKeyId");
+}
+
+/// Of the running Tenant, found by the kubeconfig alone, and of the manifests: the same.
+fn decisions_are_explained() {
+    let example = cluster::repository().join("examples/gitops/photos").display().to_string();
+    for (user, action, decision) in [
+        ("alice", "s3:PutObject", "Allow: "),
+        ("guest", "s3:GetObject", "Allow: "),
+        ("guest", "s3:PutObject", "Deny: "),
+    ] {
+        let ask = |from: &[&str]| {
+            let mut command = Command::new(program("coffer-operator"));
+            command.args(["explain", user, action, "arn:aws:s3:::album/alice/a"]).args(from);
+            String::from_utf8(clients::run(&mut command).stdout).unwrap()
+        };
+        let said = ask(&["--tenant", "photos/photos"]);
+        assert!(said.starts_with(decision), "{user} {action}: {said}");
+        assert_eq!(said, ask(&["-f", &example]), "{user} {action}");
+    }
 }
 
 /// One that starts with many resources there takes up all of them, and those that came while there was none.

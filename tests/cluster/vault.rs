@@ -158,10 +158,21 @@ disable_mlock = true
         answer
     }
 
+    /// Removes something, which must be there.
+    pub(crate) fn delete(&self, path: &str) {
+        let answer = self.send("DELETE", path, &json!({}));
+        assert_eq!(answer, Some(Value::Null), "{path}");
+    }
+
     fn call(&self, path: &str, body: &Value) -> Option<Value> {
+        self.send("POST", path, body)
+    }
+
+    /// What is answered, `null` for nothing; none if there is no answer.
+    fn send(&self, method: &str, path: &str, body: &Value) -> Option<Value> {
         let output = Command::new("curl")
             .current_dir(self.folder.path())
-            .args(["-sS", "-m", "20", "--cacert", "ca.crt", "-X", "POST"])
+            .args(["-sS", "-m", "20", "--cacert", "ca.crt", "-X", method])
             .args(["-H", &format!("X-Vault-Token: {}", self.root)])
             .args(["-d", &body.to_string(), &format!("{}/v1/{path}", Self::address())])
             .output()

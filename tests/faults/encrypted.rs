@@ -1,18 +1,22 @@
 //! `kill -9` at random moments under writers that encrypt: what was acknowledged opens, nothing lies there plain, and no frame was
 //! ever sealed under a key and a number that another one had.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use coffer_store::{BucketName, Entry, ListQuery};
 use coffer_tests::client::Client;
 use coffer_tests::server::Server;
 use coffer_tests::{identity, static_kms};
+use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
+
+use crate::held;
 
 const WRITERS: u64 = 16;
 /// All content is this, again and again: the same key and number would give the same bytes.
@@ -137,7 +141,8 @@ fn look_through(server: &Server, sealed: &mut HashMap<[u8; 16], String>) {
     }
 }
 
-async fn rounds(rounds: u64, seed: u64) {
+/// A server that stores nothing plain, with a bucket.
+async fn encrypting() -> Server {
     let folder = TempDir::new().unwrap();
     identity::write(folder.path());
     let kms = static_kms::write(folder.path());
@@ -145,9 +150,14 @@ async fn rounds(rounds: u64, seed: u64) {
         kms.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     settings.extend([("COFFER_LOG", "warn"), ("COFFER_AUTO_ENCRYPT", "true")]);
     settings.push(("COFFER_REQUIRE_ENCRYPTION", "true"));
-    let mut server = Server::start_in(folder, &settings).await;
+    let server = Server::start_in(folder, &settings).await;
     let made = server.client().reconnecting().send("PUT", "/photos", "", &[], "").await;
     assert_eq!(made.status, 200);
+    server
+}
+
+async fn rounds(rounds: u64, seed: u64) {
+    let mut server = encrypting().await;
     let mut random = StdRng::seed_from_u64(seed);
     let acknowledged = AtomicUsize::new(0);
     let mut sealed = HashMap::new();
@@ -194,4 +204,85 @@ async fn g1_random_kills_under_writers_that_encrypt() {
 #[ignore = "an hour"]
 async fn g1_many_random_kills_under_writers_that_encrypt() {
     rounds(2000, 770_000).await;
+}
+
+/// The first bytes of each object's frame, which all hold the same: what is under keys that begin with `prefix`.
+async fn beginnings(data: &Path, prefix: &str, seen: &mut HashSet<[u8; 16]>) -> usize {
+    let store = held::open(data).await;
+    let photos: BucketName = "photos".parse().unwrap();
+    let mut query =
+        ListQuery { prefix: prefix.to_owned(), limit: 1000, ..ListQuery::default() };
+    let mut found = 0;
+    loop {
+        let page = store.list_objects(&photos, &query).await.unwrap();
+        for entry in page.entries {
+            let Entry::Object(listed) = entry else { panic!("nothing was to be folded") };
+            let object = store.object(&photos, &listed.key).await.unwrap();
+            assert_eq!(object.stored_size(), object.size() + 16, "{}", listed.key);
+            let all = vec![(0, 0..object.stored_size())];
+            let frame: Vec<_> =
+                store.read_stored(&object, all).await.unwrap().try_collect().await.unwrap();
+            let start = frame.concat()[..16].try_into().unwrap();
+            assert!(seen.insert(start), "{}: sealed as another is", listed.key);
+            found += 1;
+        }
+        match page.next {
+            Some(next) => query.start = next,
+            None => break,
+        }
+    }
+    store.close().await;
+    found
+}
+
+/// One content again and again, each time to a new key: the same key and number would give the same bytes.
+async fn writes(at_least: usize, life: std::ops::Range<u64>, seed: u64) {
+    let mut server = encrypting().await;
+    let data = server.folder().join("data");
+    let mut random = StdRng::seed_from_u64(seed);
+    let acknowledged = AtomicUsize::new(0);
+    let mut seen = HashSet::new();
+    let mut kills = 0;
+    while acknowledged.load(Ordering::Relaxed) < at_least {
+        let client = server.client().reconnecting();
+        let before = acknowledged.load(Ordering::Relaxed);
+        let writers = (0..WRITERS).map(|writer| {
+            let (client, acknowledged) = (client.clone(), &acknowledged);
+            async move {
+                for n in 0.. {
+                    let path = format!("/photos/{kills}-{writer:02}-{n}");
+                    let answer = client.try_send("PUT", &path, "", &[], content(64)).await;
+                    let Ok(answer) = answer else { break };
+                    assert_eq!(answer.status, 200, "{}", answer.text());
+                    acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let life = Duration::from_millis(random.random_range(life.clone()));
+        let killer = async {
+            tokio::time::sleep(life).await;
+            server.kill();
+        };
+        tokio::join!(join_all(writers), killer);
+        let found = beginnings(&data, &format!("{kills}-"), &mut seen).await;
+        let told = acknowledged.load(Ordering::Relaxed) - before;
+        assert!(found >= told, "{told} were acknowledged, {found} are there");
+        kills += 1;
+        server.launch().await;
+    }
+    eprintln!("{kills} kills, {} frames, no two sealed under one key and number", seen.len());
+    assert!(kills > 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g1_no_key_and_number_seal_twice() {
+    writes(2_000, 300..600, 78).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "ten minutes; COFFER_FAULTS_WRITES chooses"]
+async fn g1_no_key_and_number_seal_twice_in_a_million_writes() {
+    let writes_asked = std::env::var("COFFER_FAULTS_WRITES").ok();
+    let number = writes_asked.and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
+    writes(number, 2_000..9_000, 780_000).await;
 }

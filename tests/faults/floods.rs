@@ -1,7 +1,7 @@
 //! Floods of strangers beside an honest client: it is answered, memory is bounded, and what they held is free again.
 //!
 //! CVE-2023-44487, CVE-2025-8671, RUSTSEC-2024-0003, RUSTSEC-2024-0332, RUSTSEC-2026-0258, CVE-2022-31028, CVE-2020-1700,
-//! CVE-2019-3821. How fast the honest client is answered is printed, not judged: attackers and server share this machine,
+//! CVE-2019-3821, CVE-2019-9512, CVE-2019-9515, CVE-2019-9518. How fast the honest client is answered is printed, not judged: attackers and server share this machine,
 //! though the attackers come last on it.
 
 use std::sync::Arc;
@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 
 use coffer_signature::{PayloadHash, SecretKey};
 use coffer_tests::client::Client;
+use coffer_tests::frames::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, SETTINGS,
+    WINDOW_UPDATE, block, field, frame, preface,
+};
 use coffer_tests::server::Server;
 use futures_util::future::join_all;
 use http::HeaderMap;
@@ -17,10 +21,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, SETTINGS,
-    WINDOW_UPDATE, block, field, frame, preface,
-};
 
 /// More than this the server may not grow by in one flood, nor keep after all of them. In KiB.
 const MAX_GROWTH: u64 = 64 << 10;

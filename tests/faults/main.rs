@@ -23,5 +23,4 @@ mod failing_disk;
 mod disk_full;
 mod second_process;
 mod listener;
-mod frames;
 mod floods;

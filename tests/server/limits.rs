@@ -7,6 +7,7 @@ use coffer_crds::tenant;
 use coffer_server::config::Config;
 use coffer_signature::{PayloadHash, SecretKey};
 use coffer_tests::client::{Answer, Client, now};
+use coffer_tests::frames::{DATA, HEADERS, PING, frame, preface};
 use coffer_tests::server::Server;
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -287,6 +288,41 @@ async fn an_unused_connection_is_closed_over_either_http() {
     }
 }
 
+/// CVE-2019-9512, CVE-2019-9518: a client that only ever sends what carries nothing.
+#[tokio::test]
+async fn connections_that_break_http_2_are_ended_and_their_source_is_held_off() {
+    let server = server_with(&[("COFFER_FAULTY_CONNECTIONS_PER_MINUTE", "3")]).await;
+    let stranger = server.client().from_address(STRANGER);
+    for (claim, bytes) in [
+        ("pings without end", frame(PING, 0, 0, &[7; 8]).repeat(2_000)),
+        ("data for no stream", frame(DATA, 0, 1, b"hello")),
+        ("a head that can't be read", frame(HEADERS, 5, 1, &[0xff; 20])),
+    ] {
+        let mut stream = stranger.try_connect(b"h2").await.expect(claim);
+        // Broken off in its midst, maybe.
+        drop(stream.write_all(&[preface(65_535), bytes].concat()).await);
+        drop(stream.flush().await);
+        let mut rest = Vec::new();
+        let end = tokio::time::timeout(Duration::from_secs(8), stream.read_to_end(&mut rest)).await;
+        assert!(end.is_ok(), "{claim}: it is still open");
+    }
+    let began = std::time::Instant::now();
+    while stranger.try_connect(b"http/1.1").await.is_ok() {
+        assert!(began.elapsed() < Duration::from_secs(5), "{}", server.read_log());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(send(server.client(), "GET /photos/k", &[], "").await.text(), "hello world");
+    // Who breaks off, or sends a few pings, does no wrong.
+    let other = server.client().from_address([127, 0, 0, 3]);
+    for bytes in [Vec::new(), frame(PING, 0, 0, &[7; 8])] {
+        for _ in 0..10 {
+            let mut stream = other.try_connect(b"h2").await.unwrap();
+            drop(stream.write_all(&[preface(65_535), bytes.clone()].concat()).await);
+        }
+    }
+    assert_eq!(send(&other, "GET /photos/k", &[], "").await.text(), "hello world");
+}
+
 /// The server's own defaults and the Tenant's are the same: an operator that says nothing changes nothing.
 #[tokio::test]
 async fn the_tenant_and_the_server_have_the_same_limits() {
@@ -305,6 +341,7 @@ async fn the_tenant_and_the_server_have_the_same_limits() {
         "COFFER_HTTP2_MAX_STREAMS" => server.http2_streams,
         "COFFER_HTTP2_MAX_RESETS" => server.http2_resets.into(),
         "COFFER_FAILED_SIGNATURES_PER_MINUTE" => server.failed_signatures_per_minute,
+        "COFFER_FAULTY_CONNECTIONS_PER_MINUTE" => server.faulty_connections_per_minute,
         other => panic!("{other}"),
     };
     let tenant = tenant::Limits::default().settings();

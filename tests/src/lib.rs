@@ -13,6 +13,7 @@
 pub mod identity;
 pub mod server;
 pub mod client;
+pub mod frames;
 pub mod stored;
 pub mod static_kms;
 pub mod clients;

@@ -75,6 +75,13 @@ pub struct Limits {
     #[serde(default = "failed_signatures_per_minute")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub failed_signatures_per_minute: i32,
+
+    /// Connections of one source that may break HTTP/2 in a minute, and at once: by frames that no honest client sends, or by
+    /// very many that carry nothing. Then its connections are closed before their handshake, until the minute is over. 0: no
+    /// limit, as behind a load balancer that hides addresses. Default: 60.
+    #[serde(default = "faulty_connections_per_minute")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub faulty_connections_per_minute: i32,
 }
 
 impl Default for Limits {
@@ -92,6 +99,7 @@ impl Default for Limits {
             http2_streams: http2_streams(),
             http2_resets: http2_resets(),
             failed_signatures_per_minute: failed_signatures_per_minute(),
+            faulty_connections_per_minute: faulty_connections_per_minute(),
         }
     }
 }
@@ -144,9 +152,13 @@ const fn failed_signatures_per_minute() -> i32 {
     120
 }
 
+const fn faulty_connections_per_minute() -> i32 {
+    60
+}
+
 impl Limits {
     /// Each limit by the name of the server's setting. Written out, so that a field more can't be forgotten.
-    pub fn settings(&self) -> [(&'static str, i32); 12] {
+    pub fn settings(&self) -> [(&'static str, i32); 13] {
         let Self {
             connections,
             connections_per_source,
@@ -160,6 +172,7 @@ impl Limits {
             http2_streams,
             http2_resets,
             failed_signatures_per_minute,
+            faulty_connections_per_minute,
         } = *self;
         [
             ("COFFER_MAX_CONNECTIONS", connections),
@@ -174,6 +187,7 @@ impl Limits {
             ("COFFER_HTTP2_MAX_STREAMS", http2_streams),
             ("COFFER_HTTP2_MAX_RESETS", http2_resets),
             ("COFFER_FAILED_SIGNATURES_PER_MINUTE", failed_signatures_per_minute),
+            ("COFFER_FAULTY_CONNECTIONS_PER_MINUTE", faulty_connections_per_minute),
         ]
     }
 }

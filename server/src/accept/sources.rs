@@ -4,6 +4,12 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::budget::{Bucket, MINUTE, Remembered};
+use crate::config::Limits;
 
 /// Who is counted as one: an IPv4 address, or an IPv6 network of 64 bits, which is the least that one customer gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,14 +28,29 @@ impl From<IpAddr> for Source {
     }
 }
 
-/// All sources with an open connection: as many as connections at most, so the table needs no bound of its own.
+/// All sources with an open connection, and those that lately were at fault.
 #[derive(Debug)]
 pub struct Sources {
+    /// As many as connections at most, so the table needs no bound of its own.
     tallies: Mutex<HashMap<Source, Arc<Tally>>>,
+    faults: Mutex<Remembered<Bucket>>,
     /// Connections that one may have.
     connections: u32,
     /// Requests that one may have in work.
     requests: u32,
+    /// What a connection that ended by its client's fault costs of [`MINUTE`]; none where there is no limit.
+    cost: Option<Duration>,
+}
+
+/// Why a connection isn't taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeldOff {
+    /// Its source has as many as it may have.
+    #[error("its source has too many connections")]
+    TooMany,
+    /// Too many of its source broke HTTP/2 in the last minute.
+    #[error("too many connections of its source were ended for what they sent")]
+    Faults,
 }
 
 /// What one source holds.
@@ -41,24 +62,49 @@ struct Tally {
 }
 
 impl Sources {
-    /// A table in which each source may have so many connections, and so many requests in work.
-    pub fn new(connections: u32, requests: u32) -> Arc<Self> {
-        Arc::new(Self { tallies: Mutex::default(), connections, requests })
+    /// A table in which each source may have what `limits` say.
+    pub fn new(limits: &Limits) -> Arc<Self> {
+        let faults = limits.faulty_connections_per_minute;
+        Arc::new(Self {
+            tallies: Mutex::default(),
+            faults: Mutex::default(),
+            connections: limits.connections_per_source,
+            requests: limits.requests_per_source,
+            cost: (faults > 0).then(|| MINUTE / faults.max(1)),
+        })
     }
 
-    /// Counts a connection from `address` until the value is dropped; `None` when its source has too many.
-    pub fn connect(self: &Arc<Self>, address: IpAddr) -> Option<Connected> {
+    /// Counts a connection from `address` until the value is dropped.
+    ///
+    /// # Errors
+    /// [`HeldOff`] says why it shall be closed.
+    pub fn connect(self: &Arc<Self>, address: IpAddr) -> Result<Connected, HeldOff> {
         let source = Source::from(address);
+        if self.is_held_off(source, Instant::now()) {
+            return Err(HeldOff::Faults);
+        }
         let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
         let tally = tallies.entry(source).or_insert_with(|| {
             Arc::new(Tally { connections: AtomicU32::new(0), requests: AtomicU32::new(0) })
         });
         let open = tally.connections.load(Ordering::Relaxed);
         if open >= self.connections {
-            return None;
+            return Err(HeldOff::TooMany);
         }
         tally.connections.store(open.saturating_add(1), Ordering::Relaxed);
-        Some(Connected { sources: Arc::clone(self), source, tally: Arc::clone(tally) })
+        Ok(Connected { sources: Arc::clone(self), source, tally: Arc::clone(tally) })
+    }
+
+    fn is_held_off(&self, source: Source, now: Instant) -> bool {
+        let Some(cost) = self.cost else { return false };
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.known(source).is_some_and(|bucket| !bucket.wait(cost, now).is_zero())
+    }
+
+    fn was_at_fault(&self, source: Source, now: Instant) {
+        let Some(cost) = self.cost else { return };
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.of(source).fill(cost, now);
     }
 }
 
@@ -74,6 +120,11 @@ impl Connected {
     /// Where it comes from.
     pub fn source(&self) -> Source {
         self.source
+    }
+
+    /// Counts it among those that ended for what their client sent.
+    pub fn was_at_fault(&self) {
+        self.sources.was_at_fault(self.source, Instant::now());
     }
 
     /// Counts a request of this source until the value is dropped; `None` when too many are in work.
@@ -108,7 +159,10 @@ impl Drop for Begun {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::config::Config;
 
     fn source(address: &str) -> Source {
         Source::from(address.parse::<IpAddr>().unwrap())
@@ -128,9 +182,16 @@ mod tests {
         }
     }
 
+    fn sources(settings: &[&str]) -> Arc<Sources> {
+        let folders = ["--data", "d", "--tls", "t", "--root-credentials", "r"];
+        let arguments = ["coffer-server"].iter().chain(&folders).chain(settings);
+        Sources::new(&Config::try_parse_from(arguments).unwrap().limits)
+    }
+
     #[test]
     fn one_source_never_takes_what_another_needs() {
-        let sources = Sources::new(2, 1);
+        let sources =
+            sources(&["--max-connections-per-source", "2", "--max-requests-per-source", "1"]);
         let (greedy, modest) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let held: Vec<_> = (0..3).map(|_| sources.connect(greedy)).collect();
         assert_eq!(held.iter().flatten().count(), 2);
@@ -142,8 +203,23 @@ mod tests {
         drop(running);
         assert!(held[1].as_ref().unwrap().begin().is_some());
         drop(held);
-        assert!(sources.connect(greedy).is_some());
+        assert!(sources.connect(greedy).is_ok());
         drop(other);
         assert!(sources.tallies.lock().unwrap().is_empty(), "nobody is remembered");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_whose_connections_are_ended_for_what_they_sent_is_held_off_for_a_while() {
+        let (guilty, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        for (limit, most) in [("6", 6), ("0", 100)] {
+            let sources = sources(&["--max-faulty-connections-per-minute", limit]);
+            for n in 0..most {
+                sources.connect(guilty).expect(&n.to_string()).was_at_fault();
+            }
+            assert_eq!(sources.connect(guilty).err(), (limit != "0").then_some(HeldOff::Faults));
+            assert!(sources.connect(other).is_ok());
+            tokio::time::advance(MINUTE / 6).await;
+            assert!(sources.connect(guilty).is_ok(), "a sixth of it leaked");
+        }
     }
 }

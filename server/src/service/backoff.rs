@@ -4,7 +4,6 @@
 //! them must not lock the others out: an access key that was proven from a source lately has a bucket of its own there, and
 //! only failures with that same key fill it.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,14 +13,10 @@ use http::request::Parts;
 use tokio::time::Instant;
 
 use super::running::slow_down;
+use crate::accept::budget::{Bucket, MINUTE, Remembered};
 use crate::accept::sources::Source;
 use crate::answer::Refusal;
 
-/// In this time a full bucket empties.
-const MINUTE: Duration = Duration::from_mins(1);
-/// Sources that are remembered in each of two generations. When one is full, the older is forgotten: sources that come
-/// back are carried over, so a flood of new ones costs no more than this.
-const GENERATION: usize = 4096;
 /// Proven keys that are remembered for one source, the latest ones.
 const PROVEN: usize = 8;
 /// How long a key counts as proven.
@@ -34,7 +29,7 @@ pub(super) struct Backoff {
     cost: Option<Duration>,
     /// So that nobody can choose keys that are taken for each other.
     hasher: RandomState,
-    accounts: Mutex<Accounts>,
+    accounts: Mutex<Remembered<Account>>,
 }
 
 /// What a request says of its sender, before anything of it was checked.
@@ -46,12 +41,6 @@ pub(super) enum Claimed {
     Key(u64),
     /// It names a key where the head doesn't show it.
     Unknown,
-}
-
-#[derive(Debug, Default)]
-struct Accounts {
-    young: HashMap<Source, Account>,
-    old: HashMap<Source, Account>,
 }
 
 /// One source's buckets.
@@ -66,24 +55,6 @@ struct Proven {
     key: u64,
     last: Instant,
     bucket: Bucket,
-}
-
-/// A leaky bucket: when it will be empty.
-#[derive(Clone, Copy, Debug, Default)]
-struct Bucket(Option<Instant>);
-
-impl Bucket {
-    /// How long until one more failure has room.
-    fn wait(self, cost: Duration, now: Instant) -> Duration {
-        let filled = self.0.map_or(Duration::ZERO, |empty| empty.saturating_duration_since(now));
-        (filled + cost).saturating_sub(MINUTE)
-    }
-
-    fn fill(&mut self, cost: Duration, now: Instant) {
-        let full = now + MINUTE;
-        let empty = self.0.filter(|empty| *empty > now).unwrap_or(now) + cost;
-        self.0 = Some(empty.min(full));
-    }
 }
 
 impl Backoff {
@@ -126,7 +97,7 @@ impl Backoff {
     /// `SlowDown`, with how long to wait.
     pub(super) fn admit(&self, source: Source, who: Claimed, now: Instant) -> Result<(), Refusal> {
         let (Some(cost), false) = (self.cost, who == Claimed::Nobody) else { return Ok(()) };
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(account) = accounts.known(source) else { return Ok(()) };
         let bucket = account.proven(who, now).map_or(account.strangers, |proven| proven.bucket);
         let wait = bucket.wait(cost, now);
@@ -141,7 +112,7 @@ impl Backoff {
     pub(super) fn failed(&self, source: Source, who: Claimed, now: Instant) {
         let Some(cost) = self.cost else { return };
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = accounts.account(source);
+        let account = accounts.of(source);
         match account.proven_mut(who, now) {
             Some(proven) => proven.bucket.fill(cost, now),
             None => account.strangers.fill(cost, now),
@@ -152,7 +123,7 @@ impl Backoff {
     pub(super) fn succeeded(&self, source: Source, who: Claimed, now: Instant) {
         let (Some(_), Claimed::Key(key)) = (self.cost, who) else { return };
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = accounts.account(source);
+        let account = accounts.of(source);
         if let Some(proven) = account.proven_mut(who, now) {
             proven.last = now;
             return;
@@ -194,22 +165,6 @@ impl Account {
 impl Proven {
     fn is(&self, who: Claimed, now: Instant) -> bool {
         who == Claimed::Key(self.key) && now.saturating_duration_since(self.last) < PROVEN_FOR
-    }
-}
-
-impl Accounts {
-    /// The account of a source that is remembered.
-    fn known(&mut self, source: Source) -> Option<&Account> {
-        self.young.get(&source).or_else(|| self.old.get(&source))
-    }
-
-    /// The account of a source, new if need be.
-    fn account(&mut self, source: Source) -> &mut Account {
-        if !self.young.contains_key(&source) && self.young.len() >= GENERATION {
-            self.old = std::mem::take(&mut self.young);
-        }
-        let Self { young, old } = self;
-        young.entry(source).or_insert_with(|| old.remove(&source).unwrap_or_default())
     }
 }
 
@@ -272,7 +227,7 @@ mod tests {
         for key in 10..30 {
             backoff.succeeded(proxy, Claimed::Key(key), now);
         }
-        assert_eq!(backoff.accounts.lock().unwrap().young[&proxy].proven.len(), PROVEN);
+        assert_eq!(backoff.accounts.lock().unwrap().of(proxy).proven.len(), PROVEN);
     }
 
     #[test]
@@ -288,20 +243,6 @@ mod tests {
             unlimited.failed(source, Claimed::Key(1), now);
         }
         assert!(unlimited.admit(source, Claimed::Key(1), now).is_ok());
-    }
-
-    #[test]
-    fn a_flood_of_sources_is_forgotten_and_who_comes_back_is_not() {
-        let (backoff, now) = (Backoff::new(1), Instant::now());
-        for n in 0..100_000 {
-            backoff.failed(source(n), Claimed::Unknown, now);
-            // This one never stays away for long.
-            backoff.failed(source(u32::MAX), Claimed::Unknown, now);
-        }
-        let accounts = backoff.accounts.lock().unwrap();
-        assert!(accounts.young.len() + accounts.old.len() <= 2 * GENERATION);
-        drop(accounts);
-        assert!(backoff.admit(source(u32::MAX), Claimed::Unknown, now).is_err());
     }
 
     #[test]

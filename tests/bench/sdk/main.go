@@ -18,7 +18,7 @@ import (
 
 type options struct {
 	coffer, minio, wrkScript, fill, mode, clients, out string
-	encrypted                                          bool
+	encrypted                                          string
 }
 
 // One operation with one client on both servers.
@@ -55,16 +55,16 @@ func main() {
 	flag.StringVar(&o.fill, "fill", "", "coffer-store's example `fill`; empty: no start on a million objects")
 	flag.StringVar(&o.mode, "mode", "full", "full or quick")
 	flag.StringVar(&o.clients, "clients", "minio-go,wrk,curl", "which clients run")
-	flag.BoolVar(&o.encrypted, "encrypted", false, "both encrypt at rest; a Coffer of before doesn't")
+	flag.StringVar(&o.encrypted, "encrypted", "", "SSE-S3 or SSE-KMS: both encrypt at rest; a Coffer of before doesn't")
 	flag.StringVar(&o.out, "out", "", "where the report goes")
 	flag.Parse()
 	data := filepath.Join(o.out, "data")
 	must(os.RemoveAll(data))
 	identity := filepath.Join(data, "identity")
 	writeIdentity(identity)
-	rest := plain
-	if o.encrypted {
-		rest = encrypted
+	rest, known := map[string]atRest{"": plain, "SSE-S3": sseS3, "SSE-KMS": sseKms}[o.encrypted]
+	if !known {
+		fail("-encrypted: there is no %s", o.encrypted)
 	}
 	ours := &server{name: "Coffer", folder: filepath.Join(data, "coffer"), command: coffer(o.coffer, identity, rest)}
 	other := &server{name: "MinIO", folder: filepath.Join(data, "minio"), command: theirs(o.minio, identity, rest)}
@@ -77,7 +77,7 @@ func main() {
 		start := s.start()
 		time.Sleep(2 * time.Second)
 		r.Servers[s.name] = figures{StartMillis: start.Seconds() * 1e3, Idle: s.memory("VmRSS")}
-		s.prepare()
+		s.prepare(rest)
 	}
 	r.Rows = all(o, servers)
 	for _, s := range servers {

@@ -121,7 +121,8 @@ type atRest int
 
 const (
 	plain atRest = iota
-	encrypted
+	sseS3
+	sseKms
 )
 
 // 32 bytes in base64.
@@ -132,7 +133,7 @@ func coffer(program, identity string, rest atRest) func(string, string) *exec.Cm
 		_, port, _ := net.SplitHostPort(address)
 		command := exec.Command(program, "--listen", "127.0.0.1:"+port, "--data", folder, "--tls", identity,
 			"--root-credentials", identity, "--drain-seconds", "0")
-		if rest == encrypted {
+		if rest != plain {
 			keys := filepath.Join(identity, "kms")
 			must(os.MkdirAll(keys, 0o700))
 			must(os.WriteFile(filepath.Join(keys, "bench"), []byte(externalKey), 0o600))
@@ -149,7 +150,7 @@ func theirs(program, identity string, rest atRest) func(string, string) *exec.Cm
 		command := exec.Command(program, "server", "--address", "127.0.0.1:"+port, "--certs-dir", identity, "--quiet", folder)
 		command.Env = append(os.Environ(), "MINIO_ROOT_USER="+accessKey, "MINIO_ROOT_PASSWORD="+secretKey,
 			"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CALLHOME_ENABLE=off")
-		if rest == encrypted {
+		if rest != plain {
 			command.Env = append(command.Env, "MINIO_KMS_SECRET_KEY=bench:"+externalKey, "MINIO_KMS_AUTO_ENCRYPTION=on")
 		}
 		return command

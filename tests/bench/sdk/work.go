@@ -19,6 +19,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/signer"
+	"github.com/minio/minio-go/v7/pkg/sse"
 )
 
 const (
@@ -132,10 +133,13 @@ func (s *server) list() error {
 }
 
 // The buckets, and what lists and heads need.
-func (s *server) prepare() {
+func (s *server) prepare(rest atRest) {
 	ctx := context.Background()
 	for _, name := range []string{bucket, listed} {
 		must(s.client.MakeBucket(ctx, name, minio.MakeBucketOptions{}))
+		if rest == sseKms && s.name != "before" {
+			must(s.client.SetBucketEncryption(ctx, name, sse.NewConfigurationSSEKMS("bench")))
+		}
 	}
 	body := random(4 * kib)
 	var group sync.WaitGroup

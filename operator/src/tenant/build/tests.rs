@@ -98,7 +98,7 @@ fn a_tenant_with_everything_set() {
             "exposure": {"serviceType": "LoadBalancer", "annotations": {"lb.example.com/pool": "a: \"b\"\n${x} {{y}}"}},
             "limits": {"connections": 100, "connectionsPerSource": 20, "requests": 64, "requestsPerSource": 16, "idleSeconds": 10,
                 "headers": 64, "headBytes": 16384, "queryBytes": 8192, "chunkBytes": 1_048_576, "http2Streams": 32, "http2Resets": 8,
-                "failedSignaturesPerMinute": 0},
+                "failedSignaturesPerMinute": 0, "faultyConnectionsPerMinute": 0},
             "signatureV2": "Disabled",
             "rootS3Access": "Disabled",
             "rootCredentials": {"secretRef": {"name": "mine"}},
