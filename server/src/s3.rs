@@ -15,6 +15,7 @@ pub mod document;
 pub mod encryption;
 mod fault;
 mod get;
+mod hashing;
 mod list;
 mod list_uploads;
 mod multipart;
@@ -42,6 +43,7 @@ use crate::authenticate::Trailers;
 use crate::authorize::{Authorized, Resource};
 use crate::encrypt::Encryption;
 use crate::operation::Unset;
+use hashing::Desk;
 
 /// What the steps before found out about a request, for its handler.
 #[derive(Clone, Debug)]
@@ -116,12 +118,14 @@ struct Handlers {
     store: Store,
     encryption: Encryption,
     region: Arc<str>,
+    /// Where content's digests are computed.
+    desk: Arc<Desk>,
 }
 
 impl S3 {
     /// The operations on `store`; buckets are made in `region`.
     pub fn new(store: Store, encryption: Encryption, region: String) -> Self {
-        let handlers = Handlers { store, encryption, region: region.into() };
+        let handlers = Handlers { store, encryption, region: region.into(), desk: Arc::default() };
         let mut builder = S3ServiceBuilder::new(handlers.clone());
         // The access hook is called only where there is an authenticator. This one knows nobody: a signature that is still there
         // was not verified by us.

@@ -210,8 +210,7 @@ async fn g1_many_random_kills_under_writers_that_encrypt() {
 async fn beginnings(data: &Path, prefix: &str, seen: &mut HashSet<[u8; 16]>) -> usize {
     let store = held::open(data).await;
     let photos: BucketName = "photos".parse().unwrap();
-    let mut query =
-        ListQuery { prefix: prefix.to_owned(), limit: 1000, ..ListQuery::default() };
+    let mut query = ListQuery { prefix: prefix.to_owned(), limit: 1000, ..ListQuery::default() };
     let mut found = 0;
     loop {
         let page = store.list_objects(&photos, &query).await.unwrap();
@@ -241,7 +240,7 @@ async fn writes(at_least: usize, life: std::ops::Range<u64>, seed: u64) {
     let data = server.folder().join("data");
     let mut random = StdRng::seed_from_u64(seed);
     let acknowledged = AtomicUsize::new(0);
-    let mut seen = HashSet::new();
+    let mut frames = HashSet::new();
     let mut kills = 0;
     while acknowledged.load(Ordering::Relaxed) < at_least {
         let client = server.client().reconnecting();
@@ -264,13 +263,13 @@ async fn writes(at_least: usize, life: std::ops::Range<u64>, seed: u64) {
             server.kill();
         };
         tokio::join!(join_all(writers), killer);
-        let found = beginnings(&data, &format!("{kills}-"), &mut seen).await;
+        let found = beginnings(&data, &format!("{kills}-"), &mut frames).await;
         let told = acknowledged.load(Ordering::Relaxed) - before;
         assert!(found >= told, "{told} were acknowledged, {found} are there");
         kills += 1;
         server.launch().await;
     }
-    eprintln!("{kills} kills, {} frames, no two sealed under one key and number", seen.len());
+    eprintln!("{kills} kills, {} frames, no two sealed under one key and number", frames.len());
     assert!(kills > 1);
 }
 

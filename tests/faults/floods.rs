@@ -21,7 +21,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-
 /// More than this the server may not grow by in one flood, nor keep after all of them. In KiB.
 const MAX_GROWTH: u64 = 64 << 10;
 

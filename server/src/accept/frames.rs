@@ -105,7 +105,8 @@ impl Meter {
                 Place::Payload(left) => {
                     let here = left.min(bytes.len());
                     bytes = bytes.get(here..).unwrap_or_default();
-                    self.place = if here == left { Place::next() } else { Place::Payload(left - here) };
+                    self.place =
+                        if here == left { Place::next() } else { Place::Payload(left - here) };
                     continue;
                 }
             };
@@ -234,9 +235,7 @@ mod tests {
     fn come_through(frames: &[Vec<u8>]) -> u32 {
         let mut meter = begun();
         let all = 10 * BURST;
-        (0..all)
-            .find(|_| frames.iter().any(|frame| meter.read(frame).is_err()))
-            .unwrap_or(all)
+        (0..all).find(|_| frames.iter().any(|frame| meter.read(frame).is_err())).unwrap_or(all)
     }
 
     #[tokio::test(start_paused = true)]
@@ -253,15 +252,23 @@ mod tests {
             ("data of a byte", vec![frame(DATA, 0, 1)], BURST),
             ("data", vec![frame(DATA, 0, 200)], 10 * BURST),
             ("the end of uploads", vec![frame(DATA, 1, 0)], 10 * BURST),
-            ("requests, two windows each", {
-                let window = frame(WINDOW_UPDATE, 0, 4);
-                vec![frame(HEADERS, 5, 30), window.clone(), window]
-            }, 10 * BURST),
-            ("requests, ten windows each", {
-                let mut frames = vec![frame(HEADERS, 5, 30)];
-                frames.resize(11, frame(WINDOW_UPDATE, 0, 4));
-                frames
-            }, BURST / 6),
+            (
+                "requests, two windows each",
+                {
+                    let window = frame(WINDOW_UPDATE, 0, 4);
+                    vec![frame(HEADERS, 5, 30), window.clone(), window]
+                },
+                10 * BURST,
+            ),
+            (
+                "requests, ten windows each",
+                {
+                    let mut frames = vec![frame(HEADERS, 5, 30)];
+                    frames.resize(11, frame(WINDOW_UPDATE, 0, 4));
+                    frames
+                },
+                BURST / 6,
+            ),
         ] {
             let came = come_through(&frames);
             assert!((most..=most + 1).contains(&came), "{name}: {came}, not {most}");

@@ -5,9 +5,10 @@
 use aws_lc_rs::digest as sha;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use coffer_md5::{Md5, Work};
 use crc_fast::CrcAlgorithm;
 use http::{HeaderMap, HeaderName};
-use md5::{Digest, Md5};
 
 use crate::answer::Refusal;
 use crate::authenticate::Trailers;
@@ -166,6 +167,24 @@ impl Hashes {
         if let Some(md5) = &mut self.md5 {
             md5.update(bytes);
         }
+        self.update_checksums(bytes);
+    }
+
+    /// Takes in more of several contents: what MD5 costs of each is far less then.
+    pub fn update_all<'a>(all: impl Iterator<Item = (&'a mut Self, &'a [Bytes])>) {
+        let mut work = Vec::new();
+        for (hashes, pieces) in all {
+            for piece in pieces {
+                hashes.update_checksums(piece);
+            }
+            if let Some(md5) = &mut hashes.md5 {
+                work.push(Work { md5, pieces });
+            }
+        }
+        coffer_md5::update_all(&mut work);
+    }
+
+    fn update_checksums(&mut self, bytes: &[u8]) {
         for (_, running) in &mut self.running {
             match running {
                 Running::Crc(digest) => digest.update(bytes),
@@ -184,7 +203,7 @@ impl Hashes {
             Value { algorithm, bytes }
         };
         Hashed {
-            md5: self.md5.map(|md5| md5.finalize().into()),
+            md5: self.md5.map(Md5::finish),
             checksums: self.running.into_iter().map(value).collect(),
         }
     }

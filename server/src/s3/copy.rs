@@ -229,7 +229,7 @@ async fn read(
         match access.read(handlers, bytes).await {
             Ok(reader) => {
                 let key = seal()?;
-                let received = receive_copy(&handlers.store, reader, length, algorithm, key)
+                let received = receive_copy(handlers, reader, length, algorithm, key)
                     .await
                     .map_err(S3Error::from)?;
                 return Ok((object, received));

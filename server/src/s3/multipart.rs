@@ -167,8 +167,7 @@ pub(super) async fn put_part(
         Ok::<_, Refusal>((Under { key, mode: uploading.mode() }, record))
     });
     let (under, record) = part.transpose()?.unzip();
-    let received =
-        receive(&handlers.store, &announced, input.body, &context.trailers, under).await?;
+    let received = receive(handlers, &announced, input.body, &context.trailers, under).await?;
     let part = keep(handlers, &context, &upload, number, received, record).await?;
     let mut response = S3Response::new(dto::UploadPartOutput {
         e_tag: Some(dto::ETag::Strong(part.attributes.etag)),

@@ -33,8 +33,7 @@ pub(super) async fn put(
         .map(|Whole { key, record }| (Under { key, mode: record.sealed.mode() }, record))
         .unzip();
     let announced = Announced::read(headers, DEFAULT_CHECKSUM)?;
-    let received =
-        receive(&handlers.store, &announced, input.body, &context.trailers, under).await?;
+    let received = receive(handlers, &announced, input.body, &context.trailers, under).await?;
     let etag = received.etag.clone();
     let checksum = received.full_object();
     let mut attributes = attributes(&context.stored, etag.clone(), Some(checksum.clone()));

@@ -9,18 +9,14 @@ use coffer_store::{Checksum, ChecksumKind, Content, ContentWriter, Store};
 use futures_util::StreamExt;
 use http::{HeaderMap, header};
 use s3s::dto::StreamingBlob;
-use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::Handlers;
 use super::checksum::{self, Algorithm, Hashed, Hashes, Wanted};
 use super::encryption::read::Plain;
 use super::fault;
+use super::hashing::{Hasher, no_digests};
 use crate::answer::Refusal;
 use crate::authenticate::{BodyError, Trailers};
-
-/// From this many bytes on hashing runs on another thread; below, handing over costs more than hashing.
-const BESIDE: u64 = 256 * 1024;
-/// Bytes that are handed over at once. Two batches of a request are in memory at a time.
-const BATCH: usize = 256 * 1024;
 
 /// Content that was received whole and is what its sender says.
 #[derive(Debug)]
@@ -107,19 +103,19 @@ impl Announced {
 
 /// Receives a request's content, and seals it if there is a key.
 pub(super) async fn receive(
-    store: &Store,
+    handlers: &Handlers,
     announced: &Announced,
     body: Option<StreamingBlob>,
     trailers: &Trailers,
     under: Option<Under>,
 ) -> Result<Received, Refusal> {
     let shows_md5 = Under::shows_md5(under.as_ref());
-    let mut writer = Writer::new(store, announced.length, under.map(|under| under.key));
+    let mut writer = Writer::new(&handlers.store, announced.length, under.map(|under| under.key));
     let mut wanted = Hashes::new(&announced.algorithms());
     if shows_md5 || announced.md5.is_some() {
         wanted = wanted.with_md5();
     }
-    let mut hasher = Hasher::new(wanted, announced.length);
+    let mut hasher = Hasher::new(&handlers.desk, wanted, announced.length);
     if let Some(mut body) = body {
         while let Some(piece) = body.next().await {
             let piece = piece.map_err(|error| match error.downcast_ref::<BodyError>() {
@@ -143,7 +139,7 @@ pub(super) async fn receive(
 
 /// Receives content that the store itself has, for a copy.
 pub(super) async fn receive_copy(
-    store: &Store,
+    handlers: &Handlers,
     mut reader: Plain,
     length: u64,
     algorithm: Algorithm,
@@ -153,8 +149,8 @@ pub(super) async fn receive_copy(
     if Under::shows_md5(under.as_ref()) {
         wanted = wanted.with_md5();
     }
-    let mut writer = Writer::new(store, Some(length), under.map(|under| under.key));
-    let mut hasher = Hasher::new(wanted, Some(length));
+    let mut writer = Writer::new(&handlers.store, Some(length), under.map(|under| under.key));
+    let mut hasher = Hasher::new(&handlers.desk, wanted, Some(length));
     while let Some(piece) = reader.next().await {
         let piece = piece.map_err(|error| fault::refusal(&error))?;
         hasher = hasher.update(&piece).await?;
@@ -225,82 +221,4 @@ fn not_sealed(cause: FrameError) -> Refusal {
             Refusal::new("InternalError", 500, "The content could not be encrypted.")
         }
     }
-}
-
-/// Digests, computed here or beside.
-enum Hasher {
-    Here(Box<Hashes>),
-    Beside { state: State, gathered: Vec<Bytes>, gathered_bytes: usize },
-}
-
-/// Where the digests are. No thread waits for a slow sender: one is taken only for the length of a batch.
-enum State {
-    Idle(Box<Hashes>),
-    Busy(JoinHandle<Box<Hashes>>),
-}
-
-impl State {
-    async fn settle(self) -> Result<Box<Hashes>, Refusal> {
-        match self {
-            Self::Idle(hashes) => Ok(hashes),
-            Self::Busy(job) => job.await.map_err(|_gone| no_digests()),
-        }
-    }
-}
-
-impl Hasher {
-    fn new(hashes: Hashes, length: Option<u64>) -> Self {
-        let hashes = Box::new(hashes);
-        if length.is_some_and(|length| length < BESIDE) {
-            Self::Here(hashes)
-        } else {
-            Self::Beside { state: State::Idle(hashes), gathered: Vec::new(), gathered_bytes: 0 }
-        }
-    }
-
-    /// Takes the next piece; waits while a batch is hashed and the next one is full.
-    async fn update(self, piece: &Bytes) -> Result<Self, Refusal> {
-        match self {
-            Self::Here(mut hashes) => {
-                hashes.update(piece);
-                Ok(Self::Here(hashes))
-            }
-            Self::Beside { state, mut gathered, gathered_bytes } => {
-                gathered.push(piece.clone());
-                let gathered_bytes = gathered_bytes.saturating_add(piece.len());
-                if gathered_bytes < BATCH {
-                    return Ok(Self::Beside { state, gathered, gathered_bytes });
-                }
-                let mut hashes = state.settle().await?;
-                let job = spawn_blocking(move || {
-                    for piece in &gathered {
-                        hashes.update(piece);
-                    }
-                    hashes
-                });
-                Ok(Self::Beside {
-                    state: State::Busy(job),
-                    gathered: Vec::new(),
-                    gathered_bytes: 0,
-                })
-            }
-        }
-    }
-
-    async fn finish(self) -> Result<Hashed, Refusal> {
-        match self {
-            Self::Here(hashes) => Ok(hashes.finish()),
-            Self::Beside { state, gathered, gathered_bytes: _ } => {
-                let mut hashes = state.settle().await?;
-                for piece in &gathered {
-                    hashes.update(piece);
-                }
-                Ok(hashes.finish())
-            }
-        }
-    }
-}
-
-fn no_digests() -> Refusal {
-    Refusal::new("InternalError", 500, "The content's digests could not be computed.")
 }
