@@ -100,5 +100,16 @@ mod tests {
         ] {
             assert_eq!(Context::from_client(bad.as_bytes()), Err(error), "{bad}");
         }
+        let longest = format!("{{\"a\":\"{}\"}}", "x".repeat(2040));
+        assert_eq!(longest.len(), MAX_CLIENT);
+        assert!(Context::from_client(longest.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn its_entries_are_sorted_by_name() {
+        let entries = [("b", "2"), ("a", "1")];
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let context: Context = entries.into_iter().map(owned).collect();
+        assert_eq!(context.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
     }
 }

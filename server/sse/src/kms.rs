@@ -184,7 +184,8 @@ mod tests {
     #[test]
     fn only_what_is_one_segment_of_a_path_is_a_name() {
         for good in ["a", "photos", "_x", "a.b-c_9", &"k".repeat(128)] {
-            assert_eq!(good.parse::<KeyName>().unwrap().as_str(), good);
+            let name = good.parse::<KeyName>().unwrap();
+            assert_eq!((name.as_str(), &*name.to_string()), (good, good));
         }
         for (bad, error) in [
             ("", KeyNameError::Length(0)),

@@ -112,11 +112,37 @@ fn it_never_holds_more_than_its_bound_and_drops_the_oldest_first() {
         assert!(cache.for_sealing(&name("k"), &context(&format!("b{n}")), now).is_some());
     }
     assert!(cache.for_sealing(&name("k"), &context("b0"), start).is_none());
-    // Also where all came at once.
+}
+
+#[test]
+fn it_never_holds_more_than_its_bound_where_all_came_at_once() {
+    let start = Instant::now();
+    let mut cache = cache(300, 1000, 8);
     for n in 0..100 {
         cache.made(&context(&format!("c{n}")), &key("k", "s"), start);
         assert!(cache.len() <= 16, "{}", cache.len());
     }
+}
+
+#[test]
+fn room_is_made_only_where_there_is_none_and_first_by_what_is_too_old() {
+    let start = Instant::now();
+    let mut cache = cache(300, 1000, 8);
+    assert!(cache.is_empty());
+    let at = |n: u64| start + Duration::from_secs(n * 50);
+    for n in 0..8 {
+        cache.made(&context(&format!("b{n}")), &key("k", "s"), at(n));
+    }
+    assert_eq!((cache.len(), cache.is_empty()), (16, false), "as many as it may");
+    // Seconds 0 and 50 are over at 350: that is room for two more.
+    for n in [7, 7] {
+        cache.made(&context("new"), &key("k", "s"), at(n));
+    }
+    for n in 0..8 {
+        let there = cache.for_sealing(&name("k"), &context(&format!("b{n}")), at(7)).is_some();
+        assert_eq!(there, n > 1, "b{n}");
+    }
+    assert_eq!(cache.len(), 14);
 }
 
 #[test]

@@ -238,6 +238,7 @@ fn a_sealed_key_opens_at_its_place_alone() {
     ] {
         let sealed = ObjectKey::random().unwrap().seal(upper, &PLACE, Content::Upload).unwrap();
         assert!(sealed.open(opener, &PLACE).is_ok());
+        assert_eq!(sealed.bucket_key().is_none(), matches!(upper, Upper::Customer(_)));
         for (name, place) in [
             ("tenant", Place { tenant: "other", ..PLACE }),
             ("bucket", Place { bucket: "other", ..PLACE }),
@@ -309,6 +310,48 @@ fn a_record_of_a_newer_form_is_told_from_a_damaged_one() {
     record[0] = 2;
     fit(&mut record);
     assert_eq!(SealedObjectKey::decode(&record), Err(RecordError::Form(2)));
+}
+
+/// A context has one form, and so has its record.
+#[test]
+fn a_context_in_another_form_is_no_record() {
+    for (client, other) in
+        [("{}", "{}"), (r#"{"a":"1"}"#, r#"{"a": "1"}"#), (r#"{"a":"1"}"#, r#"{"a":"1","a":"1"}"#)]
+    {
+        let key = bucket_key(client);
+        let sealed =
+            ObjectKey::random().unwrap().seal(Upper::Kms(&key), &PLACE, Content::Upload).unwrap();
+        let under = sealed.bucket_key().unwrap();
+        assert_eq!((under.name.as_str(), &*under.client.to_json()), ("photos", client));
+        let record = sealed.encode();
+        // The context is a text behind the key as the KMS gave it; an empty one has no letters.
+        let sealed_by = b"as the KMS gave it";
+        let at = record.windows(sealed_by.len()).position(|some| some == sealed_by).unwrap();
+        let (before, after) = record.split_at(at + sealed_by.len());
+        let length = u32::from_be_bytes(after[..4].try_into().unwrap()) as usize;
+        let mut bent =
+            [before, &u32::try_from(other.len()).unwrap().to_be_bytes(), other.as_bytes()].concat();
+        bent.extend_from_slice(&after[4 + length..]);
+        fit(&mut bent);
+        assert_eq!(SealedObjectKey::decode(&bent), Err(RecordError::Damaged), "{other}");
+    }
+}
+
+#[test]
+fn the_id_of_a_part_comes_back_from_its_record_and_from_no_other() {
+    let (_, id) = ObjectKey::random().unwrap().new_part(1).unwrap();
+    let record = id.encode();
+    assert_eq!(PartId::decode(&record), Some(id));
+    let mut newer = record.clone();
+    newer[0] += 1;
+    for (name, bytes) in [
+        ("nothing", Vec::new()),
+        ("a newer form", newer),
+        ("a byte less", record[1..].to_vec()),
+        ("a byte more", [&record[..], &[0]].concat()),
+    ] {
+        assert_eq!(PartId::decode(&bytes), None, "{name}");
+    }
 }
 
 #[test]
