@@ -208,6 +208,7 @@ mod tests {
     fn every_name_is_found_again() {
         for action in Action::ALL {
             assert_eq!(Action::parse(action.name()), Some(*action));
+            assert_eq!(action.to_string(), action.name());
             assert_eq!(Action::parse(&action.name().to_ascii_uppercase()), Some(*action));
             assert!(action.name().starts_with(action.family().name()), "{action}");
         }

@@ -313,3 +313,68 @@ pub(crate) fn write_string(out: &mut String, text: &str) {
     }
     out.push('"');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_escape_is_its_character() {
+        for (json, expected) in [
+            (r#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{c}\n\r\t"),
+            (r#""\u0041\u00e9\u20AC""#, "Aé€"),
+            // The first and the last that need a pair, and one that has all bits of both halves.
+            (r#""\ud800\udc00\udbff\udfff\ud83d\ude00""#, "\u{10000}\u{10ffff}😀"),
+            (r#""\ud7ff\ue000""#, "\u{d7ff}\u{e000}"),
+            (r#""é😀""#, "é😀"),
+        ] {
+            let Ok(Node { at: 0, value: Value::Text(text) }) = parse(json) else {
+                panic!("{json}: {:?}", parse(json))
+            };
+            assert_eq!(text, expected, "{json}");
+            let mut written = String::new();
+            write_string(&mut written, &text);
+            let Ok(Node { value: Value::Text(again), .. }) = parse(&written) else {
+                panic!("{written}")
+            };
+            assert_eq!(again, expected);
+        }
+        for bad in [
+            r#""\x""#,
+            r#""\""#,
+            r#""\u004""#,
+            r#""\u004g""#,
+            r#""\ud800""#,
+            r#""\ud800x""#,
+            r#""\ud800\n""#,
+            r#""\ud800\u0041""#,
+            r#""\ud800\ud800""#,
+            r#""\udc00""#,
+            "\"a\nb\"",
+            "\"a",
+        ] {
+            assert!(matches!(parse(bad), Err((_, Problem::Json(_)))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_has_no_control_characters() {
+        let all: String = (0_u32..0x100).filter_map(char::from_u32).collect();
+        let mut written = String::new();
+        write_string(&mut written, &all);
+        assert!(!written.chars().any(char::is_control), "{written}");
+        assert!(written.contains("\\u0000") && written.contains("\\u007f"), "{written}");
+        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), all);
+    }
+
+    #[test]
+    fn numbers_are_those_of_json() {
+        for good in ["0", "-0", "7", "10", "-12.5", "0.25", "1e3", "1E-3", "2.5e+10"] {
+            let Ok(Node { value: Value::Number(text), .. }) = parse(good) else { panic!("{good}") };
+            assert_eq!(text, good);
+        }
+        for bad in ["-", "01", "1.", ".5", "1e", "1e+", "+1", "-a", "1.e3", "0x1", "--1"] {
+            assert!(matches!(parse(bad), Err((_, Problem::Json(_)))), "{bad}");
+        }
+    }
+}

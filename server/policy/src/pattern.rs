@@ -320,6 +320,15 @@ mod tests {
     }
 
     #[test]
+    fn the_commonest_forms_are_matched_without_a_walk() {
+        let parse = |text| Pattern::parse(text, Wildcards::Meant, Variables::Meant).unwrap();
+        assert!(matches!(parse("*"), Pattern::Any));
+        assert!(matches!(parse("a"), Pattern::Exact(_)));
+        assert!(matches!(parse("a*"), Pattern::Prefix(_)));
+        assert!(matches!(parse("*a"), Pattern::Pieces(_)));
+    }
+
+    #[test]
     fn patterns_match_as_documented() {
         for (pattern, text, expected) in [
             ("", "", Match::Yes),

@@ -184,6 +184,13 @@ fn is_role_of(role: &str, session: &str) -> bool {
 mod tests {
     use super::*;
 
+    #[test]
+    fn kinds_are_named_as_their_condition_key_has_them() {
+        use PrincipalKind::{Account, Anonymous, AssumedRole, User};
+        let names = [Anonymous, User, AssumedRole, Account].map(PrincipalKind::name);
+        assert_eq!(names, ["Anonymous", "User", "AssumedRole", "Account"]);
+    }
+
     const ALICE: Principal<'_> = Principal {
         kind: PrincipalKind::User,
         name: "alice",
@@ -202,6 +209,41 @@ mod tests {
         arn: "arn:aws:iam::123456789012:root",
         parent: None,
     };
+
+    #[test]
+    fn a_principal_is_read_or_refused() {
+        let name = |text: &str| Some(Listed::Name(text.into()));
+        let arn = |text: &str| Some(Listed::Arn(text.into()));
+        let account = |text: &str| Some(Listed::Account(text.into()));
+        let longest = "a".repeat(limit::PATTERN);
+        let longer = "a".repeat(limit::PATTERN + 1);
+        for (text, expected) in [
+            ("alice", name("alice")),
+            ("123456789012", account("123456789012")),
+            ("1234567890123", name("1234567890123")),
+            ("arn:aws:iam::123456789012:root", account("123456789012")),
+            ("arn:aws:iam:::user/a/b", arn("arn:aws:iam:::user/a/b")),
+            ("arn:aws:iam:::role/a", arn("arn:aws:iam:::role/a")),
+            ("arn:aws:sts::1:assumed-role/a/b", arn("arn:aws:sts::1:assumed-role/a/b")),
+            ("arn:aws:sts::1:federated-user/a", arn("arn:aws:sts::1:federated-user/a")),
+            (longest.as_str(), name(&longest)),
+            (longer.as_str(), None),
+            ("", None),
+            (" alice", None),
+            ("alice ", None),
+            ("${aws:username}", None),
+            ("al*", None),
+            ("al?ce", None),
+            ("arn:aws:iam:::user/", None),
+            ("arn:aws:iam:::group/a", None),
+            ("arn:aws:iam:eu-west-1::user/a", None),
+            ("arn:other:iam:::user/a", None),
+            ("arn:aws:sts:::root", None),
+            ("arn:aws:iam", None),
+        ] {
+            assert_eq!(Listed::parse(text).ok(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn a_caller_is_named_closely_or_not() {

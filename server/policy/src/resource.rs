@@ -140,6 +140,7 @@ fn has_slash(pattern: &Pattern) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::Key;
 
     #[test]
     fn an_arn_is_read_or_refused() {
@@ -156,6 +157,58 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Resource::parse(text), expected, "{text}");
+        }
+    }
+
+    fn pattern(text: &str) -> ResourcePattern {
+        ResourcePattern::parse(text, Variables::Meant).unwrap()
+    }
+
+    #[test]
+    fn a_pattern_matches_resources_of_its_service() {
+        let mut context = Context::new();
+        context.set(Key::AwsUsername, "alice");
+        for (text, resource, expected) in [
+            ("*", Resource::All, Match::Yes),
+            ("*", Resource::Kms("k"), Match::Yes),
+            ("arn:aws:s3:::a*", Resource::S3("album"), Match::Yes),
+            ("arn:aws:s3:::a*", Resource::Kms("album"), Match::No),
+            ("arn:aws:s3:::*", Resource::All, Match::No),
+            ("arn:aws:kms:::a*", Resource::Kms("album"), Match::Yes),
+            ("arn:aws:kms:::a*", Resource::S3("album"), Match::No),
+            ("arn:aws:kms:::*", Resource::All, Match::No),
+            ("arn:aws:s3:::${aws:username}", Resource::S3("alice"), Match::Yes),
+            ("arn:aws:s3:::${aws:username}", Resource::Kms("alice"), Match::No),
+            // Whatever is asked for: a statement with a variable that nothing fills says nothing.
+            ("arn:aws:s3:::${aws:userid}", Resource::S3("alice"), Match::Unresolved),
+            ("arn:aws:s3:::${aws:userid}", Resource::Kms("alice"), Match::Unresolved),
+            ("arn:aws:kms:::${aws:userid}", Resource::All, Match::Unresolved),
+        ] {
+            assert_eq!(pattern(text).matches(resource, &context), expected, "{text} {resource:?}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_suits_actions_by_its_form() {
+        let actions = [
+            Action::S3ListAllMyBuckets,
+            Action::S3ListBucket,
+            Action::S3GetObject,
+            Action::KmsDecrypt,
+            Action::AdminListUsers,
+        ];
+        for (text, expected) in [
+            ("*", [true; 5]),
+            ("arn:aws:s3:::*", [true, true, true, false, false]),
+            ("arn:aws:s3:::album", [false, true, false, false, false]),
+            ("arn:aws:s3:::album*", [false, true, true, false, false]),
+            ("arn:aws:s3:::album/*", [false, false, true, false, false]),
+            ("arn:aws:s3:::album/a?b", [false, false, true, false, false]),
+            ("arn:aws:s3:::*/a", [false, false, true, false, false]),
+            ("arn:aws:kms:::photos", [false, false, false, true, false]),
+        ] {
+            let suits = actions.map(|action| pattern(text).suits(action));
+            assert_eq!(suits, expected, "{text}");
         }
     }
 }

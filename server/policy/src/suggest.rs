@@ -54,4 +54,22 @@ mod tests {
             assert_eq!(near(word, ["StringLike", "StringEquals"]).as_deref(), expected, "{word}");
         }
     }
+
+    #[test]
+    fn a_third_of_the_letters_may_differ_and_four_at_most() {
+        for (word, candidate, is_near) in [
+            ("abcdefghi", "abcdefxyz", true),
+            ("abcdefgh", "abcdexyz", false),
+            ("ab", "xb", true),
+            ("ab", "xy", false),
+            ("abcdefghijklmnopqr", "abcdefghijklmnwxyz", true),
+            ("abcdefghijklmnopqr", "abcdefghijklmvwxyz", false),
+        ] {
+            assert_eq!(near(word, [candidate]).is_some(), is_near, "{word}");
+        }
+        let longest = "a".repeat(64);
+        assert!(near(&longest, [longest.as_str()]).is_some());
+        let longer = "a".repeat(65);
+        assert_eq!(near(&longer, [longer.as_str()]), None, "nobody looks for it");
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use coffer_policy::{Kind, Policy};
+use coffer_policy::{Kind, Policy, limit};
 
 #[test]
 fn each_bad_document_is_refused_with_its_messages() {
@@ -39,4 +39,63 @@ fn bytes_that_are_no_text_are_refused() {
     assert!(found.to_string().contains("UTF-8"), "{found}");
     let found = Policy::parse(Kind::Identity, "\u{feff}{}".as_bytes()).unwrap_err();
     assert!(found.to_string().contains("line 1, column 1"), "{found}");
+}
+
+/// Each limit, by its name in the message: as much as it allows, and one more.
+#[test]
+fn a_document_may_be_as_large_as_its_limits_and_no_larger() {
+    let one = r#"{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}"#;
+    let list = |count: usize, item: &dyn Fn(usize) -> String| {
+        (0..count).map(item).collect::<Vec<_>>().join(",")
+    };
+    let document = |statements: &str| format!(r#"{{"Statement":[{statements}]}}"#);
+    let with = |members: &str| {
+        document(&format!(r#"{{"Effect":"Allow","Action":"s3:GetObject",{members}}}"#))
+    };
+    let of_length = |length: usize| {
+        let text = document(one);
+        format!("{text}{}", " ".repeat(length - text.len()))
+    };
+    // Of an ARN, what is matched: bucket and key.
+    let arn = |length: usize| {
+        let bucket = "photos/";
+        let key = "k".repeat(length - bucket.len());
+        with(&format!(r#""Resource":"arn:aws:s3:::{bucket}{key}""#))
+    };
+    type Make<'a> = &'a dyn Fn(usize) -> String;
+    let cases: [(&str, usize, Make<'_>); 7] = [
+        ("bytes", limit::DOCUMENT, &of_length),
+        ("statements", limit::STATEMENTS, &|count| document(&list(count, &|_| one.to_owned()))),
+        ("an Id", limit::SID, &|length| {
+            format!(r#"{{"Id":"{}","Statement":{one}}}"#, "i".repeat(length))
+        }),
+        ("a Sid", limit::SID, &|length| {
+            with(&format!(r#""Sid":"{}","Resource":"*""#, "s".repeat(length)))
+        }),
+        ("a pattern", limit::PATTERN, &arn),
+        ("resources", limit::VALUES, &|count| {
+            let resources = list(count, &|n| format!(r#""arn:aws:s3:::b{n:03}""#));
+            with(&format!(r#""Resource":[{resources}]"#))
+        }),
+        ("conditions", limit::CONDITIONS, &|count| {
+            let keys = list(count, &|n| format!(r#""s3:ExistingObjectTag/k{n}":"v""#));
+            with(&format!(r#""Resource":"*","Condition":{{"StringEquals":{{{keys}}}}}"#))
+        }),
+    ];
+    for (name, most, make) in cases {
+        let taken = Policy::parse(Kind::Identity, make(most).as_bytes());
+        assert!(taken.is_ok(), "{name}: {}", taken.unwrap_err());
+        let refused = Policy::parse(Kind::Identity, make(most + 1).as_bytes()).unwrap_err();
+        let said = refused.to_string();
+        assert!(said.contains(&most.to_string()), "{name}: {said}");
+    }
+}
+
+#[test]
+fn all_faults_are_told_in_one_line_each_with_its_place() {
+    let bad = br#"{"Statement":[{"Effect":"allow","Action":"s3:Nothing","Resource":"*"}]}"#;
+    let errors = Policy::parse(Kind::Identity, bad).unwrap_err();
+    let each: Vec<String> = (&errors).into_iter().map(ToString::to_string).collect();
+    assert_eq!(each.len(), 2, "{each:?}");
+    assert_eq!(errors.to_string(), each.join("; "));
 }
