@@ -1,9 +1,11 @@
 //! A Tenant, in the order of its way: what it names, what it means, what is made of it, how it is.
 
-pub mod dereference;
-pub mod validate;
+pub mod found;
+pub mod invalid;
 pub mod kms;
 pub mod audit;
+pub mod validate;
+pub mod dereference;
 pub mod build;
 pub mod status;
 

@@ -12,7 +12,7 @@ use rcgen::{
 
 use super::self_signed::{ROOT_LIFE, issuer, parameters, private};
 use super::{AuthorityError, CA_CERTIFICATES, CertificateFacts, KeyedCertificate, PrivateKey};
-use crate::tenant::dereference::SecretData;
+use crate::tenant::found::SecretData;
 
 /// How long a client certificate lives.
 pub const CLIENT_LIFE: Duration = Duration::from_hours(1);

@@ -19,7 +19,7 @@ use super::key_secret::{self, find, keep, prove, text};
 use super::managed::{Fresh, Managed, stalled};
 use super::{Done, Job};
 use crate::root_credentials::RootCredentials;
-use crate::tenant::dereference::SecretData;
+use crate::tenant::found::SecretData;
 use crate::tenant::status::Outcome;
 use crate::tenant::validate::parse_duration;
 

@@ -12,7 +12,7 @@ use super::{Access, Job, Kept};
 use crate::causes::with_causes;
 use crate::control::{self, Signature};
 use crate::root_credentials::{ACCESS_KEY, RootCredentials, SECRET_KEY};
-use crate::tenant::dereference::SecretData;
+use crate::tenant::found::SecretData;
 use crate::tenant::status::Outcome;
 
 /// The Secret's name.

@@ -11,7 +11,7 @@ use kube::core::{Selector, SelectorExt as _};
 use serde_json::Value;
 
 use super::{Access, Key};
-use crate::tenant::dereference::SecretData;
+use crate::tenant::found::SecretData;
 use crate::tenant::status::Outcome;
 
 /// The one label of namespaces that counts, since nobody can forge it.

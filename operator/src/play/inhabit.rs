@@ -17,7 +17,7 @@ use super::pod::{self, Folders, Mode};
 use super::progress::Progress;
 use crate::iam::world::lets_in;
 use crate::iam::{Calls, Kept, Of, Resources, Standing, Stepped, Tenants, World};
-use crate::tenant::dereference::SecretData;
+use crate::tenant::found::SecretData;
 use crate::tenant::status::{Outcome, State};
 
 /// How often it is looked whether something is due.

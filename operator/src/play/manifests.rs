@@ -16,7 +16,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::iam::Of;
-use crate::tenant::dereference::SecretData;
+use crate::tenant::found::SecretData;
 pub use any_resource::{AnyResource, resources};
 
 /// No file of manifests is larger.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use k8s_openapi::ByteString;
 
-use crate::tenant::dereference::SecretData;
+use crate::tenant::found::SecretData;
 
 /// The link to the folder that holds.
 const CURRENT: &str = "..data";

@@ -28,7 +28,8 @@ use crate::iam::Tenants;
 use crate::kms_probe::{Prober, Seen, Subject};
 use crate::settings::Settings;
 use crate::tenant::build::build;
-use crate::tenant::dereference::{Material, MaterialError, SecretData};
+use crate::tenant::dereference::{Material, MaterialError};
+use crate::tenant::found::SecretData;
 use crate::tenant::kms::{AwsLogin, Login, Provider};
 use crate::tenant::validate::{ValidTenant, validate};
 
@@ -130,7 +131,7 @@ enum Proven {
 #[derive(Debug, thiserror::Error)]
 enum TendError {
     #[error(transparent)]
-    Invalid(#[from] crate::tenant::validate::Invalid),
+    Invalid(#[from] crate::tenant::invalid::Invalid),
     #[error(transparent)]
     Material(#[from] MaterialError),
     #[error("`{}`: can't be written", path.display())]

@@ -6,8 +6,8 @@ use coffer_crds::condition::Reason;
 use crate::apply::{ApplyError, api_message};
 use crate::ownership::NotOwned;
 use crate::tenant::dereference::MaterialError;
+use crate::tenant::invalid::Invalid;
 use crate::tenant::status::{Outcome, State};
-use crate::tenant::validate::Invalid;
 
 /// Why a reconciliation stopped.
 #[derive(Debug, thiserror::Error)]

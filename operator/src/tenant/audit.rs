@@ -3,8 +3,8 @@
 use coffer_crds::reference::{CertificatesRef, SecretCertificatesRef, SecretKeyRef};
 use coffer_crds::tenant::audit::{Audit, AuditWebhook};
 
-use super::dereference::{Found, are_certificates, value};
-use super::validate::Invalid;
+use super::found::{Found, are_certificates, value};
+use super::invalid::Invalid;
 use crate::quantity::bytes;
 
 /// Fewest bytes that may wait for a webhook; the server takes no fewer.
@@ -250,7 +250,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::tenant::dereference::SecretData;
+    use crate::tenant::found::SecretData;
 
     fn audit(json: Value) -> ValidAudit {
         ValidAudit::parse(&serde_json::from_value(json).unwrap()).unwrap()

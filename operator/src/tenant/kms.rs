@@ -10,7 +10,7 @@ use coffer_crds::tenant::kms::{
 
 pub use reference::{KmsReferenceError, check};
 
-use super::validate::Invalid;
+use super::invalid::Invalid;
 
 /// A KMS whose every field has a meaning.
 #[derive(Clone, Debug)]

@@ -16,6 +16,7 @@ use crate::authority::SubjectName;
 use crate::settings::Settings;
 use crate::tenant::ObjectNames;
 use crate::tenant::audit::ValidAudit;
+use crate::tenant::invalid::Invalid;
 use crate::tenant::kms::ValidKms;
 
 /// After how long what another hand changed is put back, where the Tenant says nothing.
@@ -115,18 +116,6 @@ impl ValidTenant {
     pub fn service_host(&self, settings: &Settings) -> String {
         format!("{}.{}.svc.{}", self.name, self.namespace, settings.cluster_domain)
     }
-}
-
-/// The spec can't be used as it is.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {problem}; {remedy}")]
-pub struct Invalid {
-    /// The field's path.
-    pub field: &'static str,
-    /// What is wrong with it.
-    pub problem: String,
-    /// What to do.
-    pub remedy: &'static str,
 }
 
 /// Gives each field its meaning.

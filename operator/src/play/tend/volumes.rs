@@ -10,7 +10,8 @@ use crate::play::manifests::Key;
 use crate::play::pod::{self, Mode, Written};
 use crate::tenant::audit::ValidAudit;
 use crate::tenant::build::Objects;
-use crate::tenant::dereference::{Found, Material, SecretData, material};
+use crate::tenant::dereference::{Material, material};
+use crate::tenant::found::{Found, SecretData};
 use crate::tenant::kms::Provider;
 use crate::tenant::validate::ValidTenant;
 

@@ -16,7 +16,7 @@ use super::super::Failure;
 use crate::iam::world::lets_in;
 use crate::iam::{Calls, Kept, Key, Of, Resources, Standing, Tenants, World};
 use crate::tenant::build::{MANAGED_BY_LABEL, MANAGER};
-use crate::tenant::dereference::SecretData;
+use crate::tenant::found::SecretData;
 use crate::tenant::status::Outcome;
 use crate::watch::{Seen, Watched};
 

@@ -18,10 +18,11 @@ use crate::event::Weight;
 use crate::ownership::{self, Mark};
 use crate::tenant::audit::ValidAudit;
 use crate::tenant::build::Objects;
-use crate::tenant::dereference::{Found, SecretData};
+use crate::tenant::found::{Found, SecretData};
+use crate::tenant::invalid::Invalid;
 use crate::tenant::kms::Provider;
 use crate::tenant::status;
-use crate::tenant::validate::{Invalid, ValidTenant};
+use crate::tenant::validate::ValidTenant;
 
 /// On the pod: which versions of its Secrets it should have. A changed pod makes the kubelet deliver at once.
 const DELIVERED_ANNOTATION: &str = "coffer.dev/delivered";

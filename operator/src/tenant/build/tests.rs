@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::*;
 use crate::settings::Settings;
-use crate::tenant::dereference::{Found, material};
+use crate::tenant::dereference::material;
+use crate::tenant::found::Found;
 use crate::tenant::validate::validate;
 
 /// A valid Tenant, with its spec changed.

@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use super::{CLIENT, NamedSecret, Provider, ValidKms};
-use crate::tenant::dereference::{SecretData, are_certificates, value};
+use crate::tenant::found::{SecretData, are_certificates, value};
 
 /// Why what a KMS names can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
