@@ -106,3 +106,45 @@ fn find<'c, 'a>(
         .find(|entry| entry.key == key.key && same(&entry.suffix, key.suffix))
         .map(|entry| &entry.values)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> ContextKey<'_> {
+        ContextKey::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_key_of_a_family_is_found_by_its_suffix() {
+        let mut context = Context::new();
+        context
+            .set(key("jwt:sub"), "s")
+            .set(key("aws:username"), "alice")
+            .set(key("jwt:Sub"), "S")
+            .set(key("s3:ExistingObjectTag/Team"), "T")
+            .set(key("s3:ExistingObjectTag/team"), "t")
+            .set_all(key("jwt:groups"), ["a", "b"]);
+        for (name, expected) in [
+            ("jwt:sub", &["s"][..]),
+            ("jwt:Sub", &["S"]),
+            // What is of a token counts letter for letter.
+            ("jwt:SUB", &[]),
+            ("jwt:groups", &["a", "b"]),
+            ("AWS:UserName", &["alice"]),
+            // Tags do so first.
+            ("s3:ExistingObjectTag/Team", &["T"]),
+            ("s3:ExistingObjectTag/team", &["t"]),
+            ("s3:ExistingObjectTag/TEAM", &["T"]),
+            ("s3:ExistingObjectTag/other", &[]),
+            ("aws:userid", &[]),
+        ] {
+            assert_eq!(context.values(key(name)), expected, "{name}");
+        }
+        // Set again, and no other one with it.
+        context.set(key("jwt:sub"), "again").set_all(key("jwt:groups"), Vec::<&str>::new());
+        assert_eq!(context.values(key("jwt:sub")), ["again"]);
+        assert_eq!(context.values(key("jwt:Sub")), ["S"]);
+        assert!(context.values(key("jwt:groups")).is_empty());
+    }
+}

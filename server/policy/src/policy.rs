@@ -234,3 +234,78 @@ impl Resources {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(kind: Kind<'_>, statements: &str) -> Policy {
+        Policy::parse(kind, format!(r#"{{"Statement":[{statements}]}}"#).as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_policy_tells_what_is_in_it() {
+        let one = r#"{"Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],"Resource":"*"}"#;
+        let other = r#"{"Effect":"Deny","Action":"s3:DeleteObject","Resource":"*"}"#;
+        let (both, single) =
+            (parse(Kind::Identity, &format!("{one},{other}")), parse(Kind::Identity, one));
+        assert_eq!((both.len(), single.len(), both.is_empty()), (2, 1, false));
+        assert!(Policy::new(String::new(), Vec::new()).is_empty());
+        let actions = |effect| both.actions(effect).iter().collect::<Vec<_>>();
+        assert_eq!(actions(Effect::Allow), [Action::S3GetObject, Action::S3PutObject]);
+        assert_eq!(actions(Effect::Deny), [Action::S3DeleteObject]);
+        assert_ne!(both, single);
+        assert_eq!(single, parse(Kind::Identity, &format!(" {one} ")));
+        assert_eq!(format!("{single:?}"), format!("Policy({:?})", single.document()));
+    }
+
+    #[test]
+    fn a_statement_that_can_change_nothing_is_left_out() {
+        let deny =
+            parse(Kind::Identity, r#"{"Effect":"Deny","Action":"s3:GetObject","Resource":"*"}"#);
+        let allow =
+            parse(Kind::Identity, r#"{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}"#);
+        let only = parse(
+            Kind::Bucket("b"),
+            r#"{"Effect":"Allow","Principal":{"AWS":"alice"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}"#,
+        );
+        let denied = Verdict { deny: Some(3), allow: None };
+        let allowed = |closeness| Verdict { deny: None, allow: Some((closeness, 3)) };
+        for (name, verdict, policy, settled) in [
+            ("nothing yet", Verdict::default(), &deny, [false, false, false]),
+            ("a Deny", denied, &deny, [false, true, true]),
+            ("an Allow beside a Deny", denied, &allow, [false, false, false]),
+            ("an Allow", allowed(Closeness::Itself), &allow, [false, true, true]),
+            ("a Deny beside an Allow", allowed(Closeness::Itself), &deny, [false, false, false]),
+            ("an Allow by name", allowed(Closeness::Itself), &only, [false, true, true]),
+            ("a closer one may come", allowed(Closeness::Behind), &only, [false, false, false]),
+        ] {
+            let found = [2, 3, 4].map(|number| verdict.settles(number, &policy.statements()[0]));
+            assert_eq!(found, settled, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_closest_allow_counts_and_of_those_the_first() {
+        use Closeness::{Account, Behind, Itself};
+        let mut verdict = Verdict::default();
+        for (number, closeness, expected) in [
+            (5, Account, (Account, 5)),
+            (7, Account, (Account, 5)),
+            (4, Account, (Account, 4)),
+            (6, Behind, (Behind, 6)),
+            (1, Account, (Behind, 6)),
+            (3, Behind, (Behind, 3)),
+            (9, Itself, (Itself, 9)),
+            (2, Behind, (Itself, 9)),
+            (8, Itself, (Itself, 8)),
+        ] {
+            verdict.add(number, Effect::Allow, closeness);
+            assert_eq!(verdict.allow, Some(expected), "{number}");
+        }
+        for (number, first) in [(5, 5), (7, 5), (2, 2)] {
+            verdict.add(number, Effect::Deny, Account);
+            assert_eq!((verdict.deny, verdict.allow), (Some(first), Some((Itself, 8))));
+        }
+    }
+}

@@ -42,6 +42,7 @@ fn a_condition_makes_it_private_only_if_it_fixes_who_may() {
         (json!({"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam:::user/alice"}}), false),
         (json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam:::user/*"}}), true),
         (json!({"StringEquals": {"aws:SourceVpce": "vpce-1"}}), false),
+        (json!({"StringEquals": {"aws:PrincipalType": "Anonymous"}}), true),
         (json!({"Null": {"aws:username": false}}), true),
     ] {
         let found = public(&policy(&json!([allow(&condition)])));
