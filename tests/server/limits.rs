@@ -321,6 +321,11 @@ async fn connections_that_break_http_2_are_ended_and_their_source_is_held_off() 
         }
     }
     assert_eq!(send(&other, "GET /photos/k", &[], "").await.text(), "hello world");
+    // Nor who asks for more on one connection than may come of what carries nothing.
+    let busy = other.over_http2();
+    for _ in 0..1500 {
+        assert_eq!(send(&busy, "GET /photos/k", &[], "").await.status, 200);
+    }
 }
 
 /// The server's own defaults and the Tenant's are the same: an operator that says nothing changes nothing.

@@ -41,6 +41,9 @@ fn bytes_that_are_no_text_are_refused() {
     assert!(found.to_string().contains("line 1, column 1"), "{found}");
 }
 
+/// Makes a document of so much.
+type Make<'a> = &'a dyn Fn(usize) -> String;
+
 /// Each limit, by its name in the message: as much as it allows, and one more.
 #[test]
 fn a_document_may_be_as_large_as_its_limits_and_no_larger() {
@@ -62,7 +65,6 @@ fn a_document_may_be_as_large_as_its_limits_and_no_larger() {
         let key = "k".repeat(length - bucket.len());
         with(&format!(r#""Resource":"arn:aws:s3:::{bucket}{key}""#))
     };
-    type Make<'a> = &'a dyn Fn(usize) -> String;
     let cases: [(&str, usize, Make<'_>); 7] = [
         ("bytes", limit::DOCUMENT, &of_length),
         ("statements", limit::STATEMENTS, &|count| document(&list(count, &|_| one.to_owned()))),
