@@ -112,3 +112,43 @@ fn a_deny_counts_only_if_it_leaves_no_gap() {
         );
     }
 }
+
+#[test]
+fn only_a_fixed_type_of_caller_asks_for_a_signature() {
+    for (condition, expected) in [
+        (json!({"StringEquals": {"aws:PrincipalType": "User"}}), To::SignedIn),
+        (json!({"StringEquals": {"aws:PrincipalType": ["User", "AssumedRole"]}}), To::SignedIn),
+        (json!({"StringEquals": {"aws:PrincipalType": ["User", "Anonymous"]}}), To::Everyone),
+        (json!({"StringNotEquals": {"aws:PrincipalType": "User"}}), To::Everyone),
+        (json!({"StringEqualsIfExists": {"aws:PrincipalType": "User"}}), To::Everyone),
+        (json!({"ForAllValues:StringEquals": {"aws:PrincipalType": "User"}}), To::Everyone),
+        (json!({"StringEquals": {"aws:PrincipalType": "${aws:UserAgent}"}}), To::Everyone),
+        (json!({"StringEquals": {"s3:prefix": "User"}}), To::Everyone),
+        (json!({"NumericEquals": {"s3:max-keys": 1}}), To::Everyone),
+    ] {
+        let found = public(&policy(&json!([allow(&condition)])));
+        assert_eq!(
+            found.grants.iter().map(|grant| grant.to).collect::<Vec<_>>(),
+            [expected],
+            "{condition}"
+        );
+    }
+}
+
+#[test]
+fn it_says_whether_everyone_may_read_and_may_change() {
+    for (action, resource, reads, writes) in [
+        ("s3:GetObject", "arn:aws:s3:::b/*", true, false),
+        ("s3:ListBucket", "arn:aws:s3:::b", true, false),
+        ("s3:PutObject", "arn:aws:s3:::b/*", false, true),
+        ("s3:PutObjectTagging", "arn:aws:s3:::b/*", false, true),
+        ("s3:PutBucketPolicy", "arn:aws:s3:::b", false, true),
+        ("s3:*", "arn:aws:s3:::b/*", true, true),
+    ] {
+        let mut statement = allow(&Value::Null);
+        statement["Action"] = json!(action);
+        statement["Resource"] = json!(resource);
+        let found = public(&policy(&json!([statement])));
+        assert_eq!((found.reads(), found.writes()), (reads, writes), "{action}");
+    }
+}

@@ -65,7 +65,7 @@ fn a_document_may_be_as_large_as_its_limits_and_no_larger() {
         let key = "k".repeat(length - bucket.len());
         with(&format!(r#""Resource":"arn:aws:s3:::{bucket}{key}""#))
     };
-    let cases: [(&str, usize, Make<'_>); 7] = [
+    let cases: [(&str, usize, Make<'_>); 8] = [
         ("bytes", limit::DOCUMENT, &of_length),
         ("statements", limit::STATEMENTS, &|count| document(&list(count, &|_| one.to_owned()))),
         ("an Id", limit::SID, &|length| {
@@ -75,6 +75,10 @@ fn a_document_may_be_as_large_as_its_limits_and_no_larger() {
             with(&format!(r#""Sid":"{}","Resource":"*""#, "s".repeat(length)))
         }),
         ("a pattern", limit::PATTERN, &arn),
+        ("an action", limit::PATTERN, &|length| {
+            let stars = "*".repeat(length - 3);
+            document(&format!(r#"{{"Effect":"Allow","Action":"s3:{stars}","Resource":"*"}}"#))
+        }),
         ("resources", limit::VALUES, &|count| {
             let resources = list(count, &|n| format!(r#""arn:aws:s3:::b{n:03}""#));
             with(&format!(r#""Resource":[{resources}]"#))
@@ -100,4 +104,34 @@ fn all_faults_are_told_in_one_line_each_with_its_place() {
     let each: Vec<String> = (&errors).into_iter().map(ToString::to_string).collect();
     assert_eq!(each.len(), 2, "{each:?}");
     assert_eq!(errors.to_string(), each.join("; "));
+}
+
+/// Whether actions and resources go together is asked only where both are listed.
+#[test]
+fn what_is_left_out_goes_with_everything() {
+    for (statement, taken) in [
+        (r#""Action":"s3:ListBucket","Resource":"arn:aws:s3:::b/*""#, false),
+        (r#""NotAction":"s3:ListBucket","Resource":"arn:aws:s3:::b/*""#, true),
+        (r#""Action":"s3:ListBucket","NotResource":"arn:aws:s3:::b/*""#, true),
+    ] {
+        let document =
+            format!(r#"{{"Statement":[{{"Effect":"Deny","Principal":"*",{statement}}}]}}"#);
+        let parsed = Policy::parse(Kind::Bucket("b"), document.as_bytes());
+        assert_eq!(parsed.is_ok(), taken, "{statement}: {parsed:?}");
+    }
+}
+
+#[test]
+fn only_what_is_about_the_tenant_as_a_whole_needs_no_resource() {
+    for (actions, taken) in [
+        (r#""admin:ListUsers""#, true),
+        (r#"["admin:*","kms:ListKeys","sts:*"]"#, true),
+        (r#""s3:GetObject""#, false),
+        (r#"["admin:ListUsers","s3:ListAllMyBuckets"]"#, false),
+        (r#""*""#, false),
+    ] {
+        let document = format!(r#"{{"Statement":[{{"Effect":"Allow","Action":{actions}}}]}}"#);
+        let parsed = Policy::parse(Kind::Identity, document.as_bytes());
+        assert_eq!(parsed.is_ok(), taken, "{actions}: {parsed:?}");
+    }
 }
