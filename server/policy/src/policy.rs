@@ -308,4 +308,26 @@ mod tests {
             assert_eq!((verdict.deny, verdict.allow), (Some(first), Some((Itself, 8))));
         }
     }
+
+    /// Of very many statements only those are looked at that may be about the resource.
+    #[test]
+    fn the_index_names_few_and_never_too_few() {
+        let bucket = |n: usize| format!("{}{n:03}", "b".repeat(n % 20 + 1));
+        let statement = |n: usize| {
+            format!(
+                r#"{{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::{}/*"}}"#,
+                bucket(n)
+            )
+        };
+        let all: Vec<String> = (0..200).map(statement).collect();
+        let policy = parse(Kind::Identity, &all.join(","));
+        for n in 0..200 {
+            let object = format!("{}/a", bucket(n));
+            let mut found = Vec::new();
+            policy.0.index.candidates(Action::S3GetObject, Resource::S3(&object), |number| {
+                found.push(usize::from(number));
+            });
+            assert!(found.contains(&n) && found.len() <= 3, "{object}: {found:?}");
+        }
+    }
 }

@@ -108,3 +108,35 @@ fn push(parts: &mut [Vec<Piece>], text: &str) {
         part.push(Piece::Text(text.into()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_is_matched_part_by_part() {
+        let context = Context::new();
+        let longest = format!("arn:aws:iam:::{}", "u".repeat(limit::PATTERN - 14));
+        for (pattern, text, expected) in [
+            ("*", "arn:aws:iam:::user/alice", Match::Yes),
+            ("arn:aws:iam:::user/*", "arn:aws:iam:::user/a/b:c", Match::Yes),
+            ("arn:*:iam:::user/alice", "arn:aws:iam:::user/alice", Match::Yes),
+            ("arn:aws:iam:::user/alice", "arn:aws:sts:::user/alice", Match::No),
+            ("arn:aws:iam:::user/alice", "alice", Match::No),
+            (longest.as_str(), longest.as_str(), Match::Yes),
+            // Whatever else is in it: what a variable leaves open is open.
+            ("arn:aws:iam::${aws:userid}:role/a", "arn:aws:iam::1:role/b", Match::Unresolved),
+            ("arn:aws:sts::${aws:userid}:role/a", "arn:aws:iam::1:role/a", Match::Unresolved),
+            ("arn:aws:sts::${aws:userid}:role/a", "role/a", Match::Unresolved),
+        ] {
+            let parsed = ArnPattern::parse(pattern, Variables::Meant).unwrap();
+            assert_eq!(parsed.matches(text, &context), expected, "{pattern} {text}");
+        }
+        assert!(ArnPattern::parse("arn:*:user/alice", Variables::Meant).is_err(), "four parts");
+        let longer = format!("{longest}u");
+        assert!(matches!(
+            ArnPattern::parse(&longer, Variables::Meant),
+            Err(Problem::TooLongText { found: 2305, max: 2304 })
+        ));
+    }
+}
