@@ -197,7 +197,10 @@ async fn main() {
     println!("change in force: {:.1} ms, the longest of ten {:.1} ms", shown(5), shown(9));
     // Twice, turn by turn.
     for _ in 0..2 {
-        let (with_many, with_one) = (gets(&many, USERS).await, gets(&one, 1).await);
-        println!("get 4 KiB: {with_many:.0}/s, with one user {with_one:.0}/s");
+        let (with_many, of_many, with_one) =
+            (gets(&many, USERS).await, gets(&many, 1).await, gets(&one, 1).await);
+        println!(
+            "get 4 KiB: {with_many:.0}/s by all in turn, {of_many:.0}/s by one of them; where there is one user {with_one:.0}/s"
+        );
     }
 }
