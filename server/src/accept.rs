@@ -5,6 +5,7 @@ pub mod certificate;
 pub mod client_certificate;
 pub mod sources;
 pub mod budget;
+pub mod layer;
 pub mod patient;
 mod drain;
 pub mod fair;
@@ -33,7 +34,8 @@ use crate::config::Limits;
 use client_certificate::ClientCertificate;
 use drain::{Drain, Watcher};
 use fair::Fair;
-use frames::Counted;
+use frames::Meter;
+use layer::Layer;
 use patient::Patient;
 use progress::{Abandoned, Progress};
 use sources::{Connected, Sources};
@@ -165,7 +167,8 @@ async fn connection<A, F, B>(
             Ok::<_, std::convert::Infallible>(answer.map(|body| request_begun.watch(body)))
         }
     });
-    let stream = TokioIo::new(Patient::new(Counted::new(Fair::new(stream)), patience));
+    let stream = Layer::new(Layer::new(stream, Fair::default()), Meter::new());
+    let stream = TokioIo::new(Layer::new(stream, Patient::new(patience)));
     let connection = http.serve_connection(stream, service);
     tokio::pin!(connection);
     let mut told = false;

@@ -77,8 +77,8 @@ pub struct Limits {
     pub failed_signatures_per_minute: i32,
 
     /// Connections of one source that may break HTTP/2 in a minute, and at once: by frames that no honest client sends, or by
-    /// very many that carry nothing. Then its connections are closed before their handshake, until the minute is over. 0: no
-    /// limit, as behind a load balancer that hides addresses. Default: 60.
+    /// very many that carry nothing. Then its connections are closed before their handshake, until enough of the minute has passed
+    /// for one more. 0: no limit, as behind a load balancer that hides addresses. Default: 60.
     #[serde(default = "faulty_connections_per_minute")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub faulty_connections_per_minute: i32,

@@ -6,13 +6,13 @@
 //! for them: of its first bytes on, a connection that speaks HTTP/2 is read along. An honest client needs some of them for
 //! what it asks and gets, so each head and each KiB of an answer allows for more.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
+
+use super::layer::Watch;
 
 /// What a client of HTTP/2 says first. Source: RFC 9113, section 3.4.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -34,27 +34,6 @@ const SOME_DATA: u32 = 16;
 #[error("too many HTTP/2 frames that carry nothing")]
 struct TooManyIdleFrames;
 
-/// A stream whose reader's frames are counted.
-#[derive(Debug)]
-pub struct Counted<S> {
-    inner: S,
-    meter: Meter,
-}
-
-impl<S> Counted<S> {
-    /// Wraps `inner`.
-    pub fn new(inner: S) -> Self {
-        Self { inner, meter: Meter::new() }
-    }
-
-    fn wrote(&mut self, done: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = &done {
-            self.meter.wrote(*bytes);
-        }
-        done
-    }
-}
-
 /// Where in the connection's bytes the next one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -68,8 +47,9 @@ enum Place {
     Payload(usize),
 }
 
+/// Counts the frames that are read.
 #[derive(Debug)]
-struct Meter {
+pub struct Meter {
     place: Place,
     /// Idle frames that may still come.
     left: u32,
@@ -80,12 +60,13 @@ struct Meter {
 }
 
 impl Meter {
-    fn new() -> Self {
+    /// Of a connection of which nothing was read.
+    pub fn new() -> Self {
         Self { place: Place::Preface(0), left: BURST, refilled: Instant::now(), answered: 0 }
     }
 
     /// Reads along.
-    fn read(&mut self, mut bytes: &[u8]) -> Result<(), TooManyIdleFrames> {
+    fn read_along(&mut self, mut bytes: &[u8]) -> Result<(), TooManyIdleFrames> {
         while let Some((first, rest)) = bytes.split_first() {
             self.place = match self.place {
                 Place::Elsewhere => return Ok(()),
@@ -146,7 +127,7 @@ impl Meter {
         Ok(())
     }
 
-    fn wrote(&mut self, bytes: usize) {
+    fn answer(&mut self, bytes: usize) {
         let answered = self.answered.saturating_add(bytes);
         self.answered = answered % OF_AN_ANSWER;
         self.allow(u32::try_from(answered / OF_AN_ANSWER).unwrap_or(BURST));
@@ -164,49 +145,28 @@ impl Place {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
-        let came = buffer.filled().get(before..).unwrap_or_default();
-        let counted = self.meter.read(came);
-        Poll::Ready(counted.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)))
+impl Default for Meter {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
+impl Watch for Meter {
+    fn read(&mut self, done: Poll<io::Result<()>>, came: &[u8]) -> Poll<io::Result<()>> {
+        ready!(done)?;
+        let counted = self.read_along(came);
+        Poll::Ready(counted.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)))
+    }
+
+    fn wrote(
+        &mut self,
+        _context: &mut Context<'_>,
+        done: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        let done = Pin::new(&mut self.inner).poll_write(context, bytes);
-        self.wrote(done)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let done = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
-        self.wrote(done)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
+        if let Poll::Ready(Ok(bytes)) = &done {
+            self.answer(*bytes);
+        }
+        done
     }
 }
 
@@ -227,7 +187,7 @@ mod tests {
 
     fn begun() -> Meter {
         let mut meter = Meter::new();
-        meter.read(PREFACE).unwrap();
+        meter.read_along(PREFACE).unwrap();
         meter
     }
 
@@ -235,7 +195,9 @@ mod tests {
     fn come_through(frames: &[Vec<u8>]) -> u32 {
         let mut meter = begun();
         let all = 10 * BURST;
-        (0..all).find(|_| frames.iter().any(|frame| meter.read(frame).is_err())).unwrap_or(all)
+        (0..all)
+            .find(|_| frames.iter().any(|frame| meter.read_along(frame).is_err()))
+            .unwrap_or(all)
     }
 
     #[tokio::test(start_paused = true)]
@@ -280,33 +242,33 @@ mod tests {
         let mut meter = begun();
         let ping = frame(6, 0, 8);
         for _ in 0..BURST {
-            meter.read(&ping).unwrap();
+            meter.read_along(&ping).unwrap();
         }
         tokio::time::advance(10 * ONE_MORE).await;
         for n in 0..10 {
-            assert!(meter.read(&ping).is_ok(), "{n}");
+            assert!(meter.read_along(&ping).is_ok(), "{n}");
         }
-        assert!(meter.read(&ping).is_err());
-        meter.wrote(3 * OF_AN_ANSWER + OF_AN_ANSWER / 2);
-        meter.wrote(OF_AN_ANSWER / 2);
+        assert!(meter.read_along(&ping).is_err());
+        meter.answer(3 * OF_AN_ANSWER + OF_AN_ANSWER / 2);
+        meter.answer(OF_AN_ANSWER / 2);
         meter.place = Place::next();
         for n in 0..4 {
-            assert!(meter.read(&ping).is_ok(), "{n}");
+            assert!(meter.read_along(&ping).is_ok(), "{n}");
         }
-        assert!(meter.read(&ping).is_err());
+        assert!(meter.read_along(&ping).is_err());
         tokio::time::advance(Duration::from_hours(100)).await;
         meter.place = Place::next();
-        let more = (0..2 * BURST).take_while(|_| meter.read(&ping).is_ok()).count();
+        let more = (0..2 * BURST).take_while(|_| meter.read_along(&ping).is_ok()).count();
         assert_eq!(more, BURST as usize, "however long it was quiet");
     }
 
     #[tokio::test(start_paused = true)]
     async fn http_1_is_not_read_along() {
         let mut meter = Meter::new();
-        meter.read(b"PRI /photos HTTP/1.1\r\n").unwrap();
+        meter.read_along(b"PRI /photos HTTP/1.1\r\n").unwrap();
         assert_eq!(meter.place, Place::Elsewhere);
         for _ in 0..2 * BURST {
-            meter.read(&frame(6, 0, 8)).unwrap();
+            meter.read_along(&frame(6, 0, 8)).unwrap();
         }
     }
 
@@ -323,12 +285,12 @@ mod tests {
                 .chain(frames.iter().flat_map(|(kind, flags, length)| frame(*kind, *flags, *length)))
                 .collect();
             let mut whole = Meter::new();
-            whole.read(&bytes).unwrap();
+            whole.read_along(&bytes).unwrap();
             let mut pieces = Meter::new();
             let (mut rest, mut cuts) = (&bytes[..], cuts.iter().cycle());
             while !rest.is_empty() {
                 let (piece, more) = rest.split_at(rest.len().min(*cuts.next().unwrap()));
-                pieces.read(piece).unwrap();
+                pieces.read_along(piece).unwrap();
                 rest = more;
             }
             prop_assert_eq!(whole.left, pieces.left);
@@ -339,7 +301,7 @@ mod tests {
         #[test]
         fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
             let mut meter = begun();
-            let _counted = meter.read(&bytes);
+            let _counted = meter.read_along(&bytes);
         }
     }
 }

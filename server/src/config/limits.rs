@@ -60,7 +60,8 @@ pub struct Limits {
     pub failed_signatures_per_minute: u32,
 
     /// Connections of one source that may break HTTP/2 in a minute, and at once: by frames that no honest client sends, or by
-    /// very many that carry nothing. Then its connections are closed before their handshake. 0: no limit.
+    /// very many that carry nothing. Then its connections are closed before their handshake, until enough of the minute has
+    /// passed for one more. 0: no limit.
     #[arg(long = "max-faulty-connections-per-minute", env = "COFFER_FAULTY_CONNECTIONS_PER_MINUTE", default_value_t = 60, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     pub faulty_connections_per_minute: u32,
 }
