@@ -15,12 +15,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::Options;
 use super::environment::Environment;
 use super::manifests::Key;
 use super::pod::{self, Folders, Mode, Written};
 use super::process::{self, Process, Wanted};
 use super::progress::Progress;
-use super::{Options, PlayError};
 use crate::authority::CA_CERTIFICATES;
 use crate::causes::with_causes;
 use crate::control::{self, Target};
@@ -499,14 +499,4 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 
 fn indented(text: &str) -> String {
     text.lines().flat_map(|line| ["    ", line, "\n"]).collect()
-}
-
-/// Takes away environments of an earlier start, so that nobody waits for less than a ready server.
-pub(super) fn forget_environment(file: &Path) -> Result<(), PlayError> {
-    match std::fs::remove_file(file) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-            Err(PlayError::EnvFile { path: file.to_owned(), cause })
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
