@@ -159,6 +159,7 @@ fn now() -> Timestamp {
     Timestamp::now()
 }
 
+/// CVE-2026-44477: who may read the figures may do nothing else by that.
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_for_those_who_are_allowed_them() {
     let server = server_of(|draft| {
@@ -173,5 +174,15 @@ async fn metrics_are_for_those_who_are_allowed_them() {
         assert_eq!(answer.text().contains("coffer_storage_usable 1"), status == 200, "{name}");
     }
     let scraper = client_of(&server, "scraper");
-    assert_eq!(scraper.send("GET", "/", "", &[], "").await.status, 403);
+    for (method, path, query) in [
+        ("GET", "/", ""),
+        ("PUT", "/photos", ""),
+        ("PUT", "/photos/k", ""),
+        ("DELETE", "/photos/k", ""),
+        ("GET", "/minio/admin/v3/list-users", ""),
+        ("PUT", "/minio/admin/v3/add-user", "accessKey=x"),
+    ] {
+        let answer = scraper.send(method, path, query, &[], "").await;
+        assert_eq!(answer.status, 403, "{method} {path}: {}", answer.text());
+    }
 }

@@ -50,6 +50,27 @@ impl Authority {
         (params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
     }
 
+    /// A certificate with its key, at the end of so many authorities below this one, which take turns at so many names.
+    pub(crate) fn chain(&self, length: usize, names: usize) -> (String, String) {
+        let mut chain = String::new();
+        let mut last = Self { certificate: self.certificate.clone(), key: self.key.clone() };
+        for number in 0..length {
+            let (certificate, key) = last.issue(|params| {
+                params.distinguished_name = rcgen::DistinguishedName::new();
+                let name = format!("authority {}", number % names);
+                params.distinguished_name.push(DnType::CommonName, name);
+                params.subject_alt_names.clear();
+                params.extended_key_usages.clear();
+                params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+                params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+            });
+            chain.insert_str(0, &certificate);
+            last = Self { certificate, key };
+        }
+        let (certificate, key) = last.issue(|_| {});
+        (certificate + &chain, key)
+    }
+
     pub(crate) fn write(&self, folder: &Path) {
         let folder = folder.join("control");
         std::fs::create_dir_all(&folder).unwrap();
@@ -63,7 +84,7 @@ fn uri(text: &str) -> SanType {
 }
 
 /// A server that knows a control identity, with a user `alice` of another hand.
-async fn server() -> (Server, Authority) {
+pub(crate) async fn server() -> (Server, Authority) {
     let folder = TempDir::new().unwrap();
     identity::write(folder.path());
     let authority = Authority::new("control of team/photos");

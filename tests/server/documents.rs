@@ -254,3 +254,48 @@ async fn a_document_asks_for_nothing_that_is_passed_over() {
     )
     .await;
 }
+
+/// CVE-2016-8626, CVE-2019-10222, CVE-2020-12059, CVE-2022-3854, CVE-2025-69255: what is missing ends a request, not the server.
+#[tokio::test]
+async fn section_6_what_is_missing_is_told() {
+    let server = server().await;
+    let before = Stored::of(&server).await;
+    let copy = |source: &'static str| [("x-amz-copy-source", source)];
+    let (nothing, slash, bucket, no_key, no_bucket, broken) =
+        (copy(""), copy("/"), copy("photos"), copy("/photos/"), copy("//k"), copy("/photos/%"));
+    let part = "PUT /photos/k?partNumber=1&uploadId=00112233445566778899aabbccddeeff";
+    refuses(
+        &server,
+        &[
+            ("no source", "PUT /photos/new", &nothing, "", 400, "InvalidRequest"),
+            ("a source of nothing", "PUT /photos/new", &slash, "", 400, "InvalidArgument"),
+            ("a source without a key", "PUT /photos/new", &bucket, "", 400, "InvalidArgument"),
+            ("a source of no key", "PUT /photos/new", &no_key, "", 400, "InvalidArgument"),
+            ("a source of no bucket", "PUT /photos/new", &no_bucket, "", 400, "InvalidArgument"),
+            ("a source that is no escape", "PUT /photos/new", &broken, "", 404, "NoSuchKey"),
+            ("no source of a part", part, &nothing, "", 400, "InvalidRequest"),
+            ("tags of nothing", "PUT /photos?tagging", &[], "", 400, "MissingRequestBodyError"),
+            ("no set of tags", "PUT /photos?tagging", &[], "<Tagging/>", 400, "MalformedXML"),
+            (
+                "a tag of nothing",
+                "PUT /photos?tagging",
+                &[],
+                "<Tagging><TagSet><Tag/></TagSet></Tagging>",
+                400,
+                "MalformedXML",
+            ),
+            ("no rule", "PUT /photos?encryption", &[], "<a/>", 400, "MalformedXML"),
+            ("no policy", "PUT /photos?policy", &[], "", 400, "MalformedPolicy"),
+            (
+                "no part",
+                "POST /photos/k?uploadId=00112233445566778899aabbccddeeff",
+                &[],
+                "<CompleteMultipartUpload/>",
+                400,
+                "MalformedXML",
+            ),
+        ],
+    )
+    .await;
+    before.assert_same(&server, "what was refused changed something").await;
+}

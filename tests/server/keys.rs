@@ -1,4 +1,6 @@
 //! [N10] Keys that other systems took for paths: the key that comes in is the key that is stored, listed and deleted.
+//!
+//! CVE-2026-49991, CVE-2026-54917, CVE-2025-24961, CVE-2026-26187, CVE-2023-28433, CVE-2026-42882.
 
 use std::collections::BTreeSet;
 

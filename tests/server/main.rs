@@ -49,3 +49,4 @@ mod behind_proxy;
 mod slow;
 mod resets;
 mod tls;
+mod handshakes;
