@@ -27,7 +27,7 @@ use crate::control::{self, Target};
 use crate::iam::Tenants;
 use crate::kms_probe::{Prober, Seen, Subject};
 use crate::settings::Settings;
-use crate::tenant::build::build;
+use crate::tenant::build::{self, build};
 use crate::tenant::dereference::{Material, MaterialError};
 use crate::tenant::found::SecretData;
 use crate::tenant::kms::{AwsLogin, Login, Provider};
@@ -187,7 +187,16 @@ impl Tender {
             }
             Some(_) | None => {}
         }
-        let material = self.material(&tenant, wished)?;
+        let certificates = self.certificates(&tenant)?;
+        for what in &certificates.made {
+            self.progress.say(&self.key.to_string(), what);
+        }
+        if self.write_certificates(&build::certificates(&tenant, &certificates))?
+            == Written::Changed
+        {
+            self.withdraw();
+        }
+        let material = self.material(&tenant, wished, certificates)?;
         let objects = build(&tenant, &material);
         for what in &material.made {
             self.progress.say(&self.key.to_string(), what);
@@ -460,7 +469,7 @@ fn target(tenant: &ValidTenant, material: &Material, wished: &Wished) -> (Socket
         address,
         host: address.ip().to_string(),
         port: address.port(),
-        roots: material.authority.roots().to_owned(),
+        roots: material.authority.roots(),
         region: tenant.region.clone(),
     };
     (address, target)
