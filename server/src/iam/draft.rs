@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::entity::{
     AccessKey, BucketPolicy, Entity, Group, Parent, Quota, Status, StoredPolicy, User,
 };
+use super::mark::Marked;
 use super::name::Name;
 use super::row::{self, Row};
 use super::seal::SealingKeys;
@@ -73,6 +74,19 @@ pub enum Holder {
     User(Name),
     /// A group.
     Group(Name),
+}
+
+impl AccessKeyChange {
+    /// Whether nothing would change.
+    pub fn is_nothing(&self) -> bool {
+        let Self { secret_key, status, policy, label, description, expires } = self;
+        secret_key.is_none()
+            && status.is_none()
+            && policy.is_none()
+            && label.is_none()
+            && description.is_none()
+            && expires.is_none()
+    }
 }
 
 impl Draft {
@@ -404,6 +418,11 @@ impl Draft {
     /// # Errors
     /// Never yet; a policy is checked by its type.
     pub fn put_bucket_policy(&mut self, policy: BucketPolicy) -> Result<(), Refused> {
+        let of = Marked::Bucket(policy.bucket.clone());
+        // What a resource had put is gone, and with it what held that.
+        if self.after.marks.get(&of).is_some_and(|mark| mark.owner.has_let_go()) {
+            self.unmark(&of);
+        }
         self.put(Entity::BucketPolicy(Arc::new(policy)));
         Ok(())
     }
