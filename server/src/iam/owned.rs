@@ -191,8 +191,7 @@ impl Draft {
                         secret_key,
                         status,
                         label: None,
-                        description: (key.description != *description)
-                            .then(|| description.clone()),
+                        description: (key.description != *description).then(|| description.clone()),
                     };
                     if !change.is_nothing() {
                         self.change_access_key(name, change, now)?;
@@ -480,24 +479,21 @@ impl Draft {
 /// Whose something is that a resource may not have; `None`: it may.
 fn is_anothers(mark: Option<&Owner>, exists: bool, whose: &For) -> Option<MadeBy> {
     let For { owner, adopt, ceiling: _ } = whose;
-    match (mark, adopt) {
-        (Some(mark), _) if mark.resource == owner.resource => None,
-        // A group's: nobody's in particular.
-        (Some(mark), _) if !mark.has_let_go() => Some(if mark.namespace() == owner.namespace() {
-            MadeBy::Resource(mark.resource.clone())
-        } else {
-            MadeBy::Elsewhere
-        }),
-        (Some(_), Adopt::Anything) => None,
-        (Some(mark), adopt) if mark.namespace() == owner.namespace() => match adopt {
+    let is_near = |mark: &Owner| mark.namespace() == owner.namespace();
+    match mark {
+        Some(mark) if mark.resource == owner.resource => None,
+        Some(mark) if !mark.has_let_go() && is_near(mark) => {
+            Some(MadeBy::Resource(mark.resource.clone()))
+        }
+        Some(mark) if !mark.has_let_go() => Some(MadeBy::Elsewhere),
+        Some(mark) if is_near(mark) => (*adopt == Adopt::Nothing).then_some(MadeBy::Hand),
+        Some(_) => (*adopt != Adopt::Anything).then_some(MadeBy::Elsewhere),
+        None if !exists => None,
+        None => match adopt {
             Adopt::Nothing => Some(MadeBy::Hand),
-            Adopt::LetGo | Adopt::Anything => None,
+            Adopt::LetGo => Some(MadeBy::ForeignHand),
+            Adopt::Anything => None,
         },
-        (Some(_), Adopt::Nothing | Adopt::LetGo) => Some(MadeBy::Elsewhere),
-        (None, _) if !exists => None,
-        (None, Adopt::Anything) => None,
-        (None, Adopt::LetGo) => Some(MadeBy::ForeignHand),
-        (None, Adopt::Nothing) => Some(MadeBy::Hand),
     }
 }
 

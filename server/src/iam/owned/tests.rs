@@ -22,7 +22,7 @@ fn name(text: &str) -> Name {
     Name::user(text).unwrap()
 }
 
-fn draft() -> Draft {
+fn empty() -> Draft {
     Draft::of(&Snapshot::default())
 }
 
@@ -46,19 +46,12 @@ fn put(draft: &mut Draft, whose: &For) -> [Result<(), Refused>; 3] {
 
 fn bucket(policy: Option<&str>) -> OwnedBucket {
     let policy = policy.map(|text| Policy::parse(Kind::Bucket("album"), text.as_bytes()).unwrap());
-    OwnedBucket {
-        name: name("album"),
-        number: 7,
-        created: now(),
-        is_new: false,
-        policy,
-        quota: 0,
-    }
+    OwnedBucket { name: name("album"), number: 7, created: now(), is_new: false, policy, quota: 0 }
 }
 
 /// All three of another hand.
 fn of_another_hand() -> Draft {
-    let mut draft = draft();
+    let mut draft = empty();
     let secret_key = SecretKey::new("secret-of-album".to_owned());
     draft.put_user(&name("album"), secret_key, Status::Enabled, now()).unwrap();
     let policy = Policy::parse(Kind::Identity, DOCUMENT.as_bytes()).unwrap();
@@ -132,7 +125,7 @@ fn what_was_let_go_of_is_taken_up_in_its_namespace_or_by_the_tenants_own() {
         ("of a third, unasked", "Bucket/other/a", Adopt::Nothing, Some(MadeBy::Elsewhere)),
         ("of the Tenant's namespace", "Bucket/team/a", Adopt::Anything, None),
     ] {
-        let mut draft = draft();
+        let mut draft = empty();
         let first = OwnedBucket { is_new: true, ..bucket(None) };
         draft.put_owned_bucket(&first, &whose("Bucket/guest/a", Adopt::Nothing), now()).unwrap();
         draft.release(&owner("Bucket/guest/a"), None, now()).unwrap();
@@ -150,39 +143,40 @@ fn what_was_let_go_of_is_taken_up_in_its_namespace_or_by_the_tenants_own() {
 #[test]
 fn what_a_bucket_gives_is_held_to_the_boundary_after_its_resource_too() {
     let ceiling = Some(name("ceiling"));
-    let whose =
-        For { ceiling: ceiling.clone(), ..whose("Bucket/guest/a", Adopt::Nothing) };
+    let guest = For { ceiling: ceiling.clone(), ..whose("Bucket/guest/a", Adopt::Nothing) };
     let released = || {
-        let mut draft = draft();
+        let mut draft = empty();
         let first = OwnedBucket { is_new: true, ..bucket(Some(OPEN)) };
-        draft.put_owned_bucket(&first, &whose, now()).unwrap();
-        draft.release(&whose.owner, None, now()).unwrap();
+        draft.put_owned_bucket(&first, &guest, now()).unwrap();
+        draft.release(&guest.owner, None, now()).unwrap();
         draft
     };
     let mut draft = released();
     assert_eq!(draft.snapshot().ceiling_of_bucket(&name("album")), ceiling.as_ref());
     // Another hand's policy isn't the resource's any more.
     let policy = bucket(Some(OPEN)).policy.unwrap();
-    let bucket = name("album");
-    draft.put_bucket_policy(BucketPolicy { bucket, number: 7, policy, updated: now() }).unwrap();
+    let album = name("album");
+    draft
+        .put_bucket_policy(BucketPolicy { bucket: album, number: 7, policy, updated: now() })
+        .unwrap();
     assert_eq!(draft.snapshot().ceiling_of_bucket(&name("album")), None);
     // It doesn't hold up the boundary's own end.
     let mut draft = released();
     let policy = Policy::parse(Kind::Identity, DOCUMENT.as_bytes()).unwrap();
-    let own = super::tests::whose("Policy/team/ceiling", Adopt::Nothing);
+    let own = whose("Policy/team/ceiling", Adopt::Nothing);
     draft.put_owned_policy(&name("ceiling"), &policy, &own, now()).unwrap();
     draft.release(&own.owner, None, now()).unwrap();
     // One that is deleted with its resource leaves nothing.
-    let mut draft = super::tests::draft();
-    let first = OwnedBucket { is_new: true, ..super::tests::bucket(None) };
-    draft.put_owned_bucket(&first, &whose, now()).unwrap();
-    draft.release(&whose.owner, Some(&name("album")), now()).unwrap();
+    let mut draft = empty();
+    let first = OwnedBucket { is_new: true, ..bucket(None) };
+    draft.put_owned_bucket(&first, &guest, now()).unwrap();
+    draft.release(&guest.owner, Some(&name("album")), now()).unwrap();
     assert!(draft.snapshot().mark(&Marked::Bucket(name("album"))).is_none());
 }
 
 #[test]
 fn the_description_of_an_access_key_follows_its_resource() {
-    let mut draft = draft();
+    let mut draft = empty();
     let secret_key = SecretKey::new("secret-of-album".to_owned());
     draft.put_user(&name("alice"), secret_key.clone(), Status::Enabled, now()).unwrap();
     let keys = |description: &str| OwnedKeys {
