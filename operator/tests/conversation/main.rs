@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed")]
 
 mod cluster;
+mod control;
+mod managed;
+mod references;
 
 use std::sync::Arc;
 

@@ -10,6 +10,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use serde_json::json;
 use tracing::info;
 
+use super::super::by_name::by_name;
 use super::super::{Context, Failure, KIND};
 use super::report::{publish_to, tenant_reference};
 use super::{iam_key, roll};
@@ -89,27 +90,15 @@ impl Secrets {
 
 /// Reads what the Tenant names and what is kept for it, by name.
 pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secrets, Failure> {
-    let api: Api<Secret> = Api::namespaced(context.client.clone(), &tenant.namespace);
     let names = tenant.names();
-    let read = |name: String| {
-        let api = api.clone();
-        async move {
-            let failed =
-                |cause| Failure::Api { what: format!("Secret `{name}`"), cause: Box::new(cause) };
-            api.get_opt(&name).await.map_err(failed)
-        }
-    };
-    let asked = |name: Option<&str>| {
-        let name = name.map(str::to_owned);
-        async move {
-            match name {
-                Some(name) => read(name).await,
-                None => Ok(None),
-            }
-        }
+    let read =
+        async |name: String| by_name::<Secret>(&context.client, &tenant.namespace, &name).await;
+    let asked = async |name: Option<&str>| match name {
+        Some(name) => by_name::<Secret>(&context.client, &tenant.namespace, name).await,
+        None => Ok(None),
     };
     let asked_map = async |name: Option<&str>| match name {
-        Some(name) => config_map(tenant, name, context).await,
+        Some(name) => by_name::<ConfigMap>(&context.client, &tenant.namespace, name).await,
         None => Ok(None),
     };
     let provider = tenant.kms.as_ref().map(|kms| &kms.provider);
@@ -148,17 +137,6 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
         audit_ca_map,
         control,
     })
-}
-
-async fn config_map(
-    tenant: &ValidTenant,
-    name: &str,
-    context: &Context,
-) -> Result<Option<ConfigMap>, Failure> {
-    let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &tenant.namespace);
-    let failed =
-        |cause| Failure::Api { what: format!("ConfigMap `{name}`"), cause: Box::new(cause) };
-    api.get_opt(name).await.map_err(failed)
 }
 
 fn bytes(config_map: &ConfigMap) -> SecretData {
