@@ -93,7 +93,9 @@ pub struct PolicySpec {
     pub document_from: Option<DocumentFrom>,
 
     /// True: what exists already under this name and was made by another hand is taken over, and becomes what this resource
-    /// says. Default: false; then it is left alone, and this resource is `Stalled` with `NotOwned`.
+    /// says; so is what a resource that is gone left there. In another namespace than the Tenant's: only what one of this namespace left.
+    /// What another resource holds is never taken over. Default: false; then it is left alone, and this resource is `Stalled` with
+    /// `NotOwned`.
     #[serde(default)]
     pub adopt: bool,
 }

@@ -26,7 +26,7 @@ use crate::root_credentials::RootCredentials;
 
 /// How long one request may take, with connecting.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the question about the KMS may take: a server that waits for its KMS gives up earlier, twice in a row.
+/// How long what a server asks its KMS for may take: it gives up earlier, twice in a row.
 const KMS_PATIENCE: Duration = Duration::from_secs(25);
 /// No answer that is read here is longer.
 const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
@@ -175,8 +175,17 @@ pub async fn call(
         .header(HOST, host(target)?)
         .body(Full::new(Bytes::from(text)))
         .map_err(ProbeError::from)?;
-    let (status, answer) = answered(target, request, PATIENCE, Some(identity)).await?;
+    let (status, answer) = answered(target, request, patience(call), Some(identity)).await?;
     read(status, &answer)
+}
+
+/// How long a call of the control identity may take.
+fn patience(call: &str) -> Duration {
+    match call {
+        // The KMS is asked, or many objects are deleted.
+        "bucket" | "key-rotation" | "release" => KMS_PATIENCE,
+        _ => PATIENCE,
+    }
 }
 
 /// Asks a server to explain a decision: the parameters of the call in `query`, and what is known of the request.

@@ -21,6 +21,6 @@ pub mod bucket;
 pub mod key_rotation;
 
 pub use crate::play::manifests::Key;
-pub use managed::{Done, Job, Managed, Stepped, release, step};
-pub use tenants::{Access, Tenants};
-pub use world::{Calls, Kept, Of, Resources, Standing, World};
+pub use managed::{Done, Hold, Job, Managed, Released, Stepped, release, step};
+pub use tenants::{Access, Changes, Tenants};
+pub use world::{Calls, Doors, Inhabitants, Kept, Of, Resources, Standing, World};

@@ -3,6 +3,7 @@
 
 pub mod tenant;
 pub mod managed;
+mod by_name;
 mod failure;
 mod memory;
 
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::{Client, ResourceExt as _};
-use tracing::{Instrument as _, error, info, info_span};
+use tracing::{Instrument as _, debug, error, info, info_span};
 
 use crate::apply;
 use crate::event::Events;
@@ -54,17 +55,64 @@ pub struct Context {
     pub poll: Duration,
 }
 
-/// A status couldn't be written: the only thing that can't be said in a status.
+/// A resource's status or finalizers couldn't be written: the only thing that can't be said in a status.
 #[derive(Debug, thiserror::Error)]
-#[error("the status of Tenant `{namespace}/{name}` can't be written")]
+#[error("the {what} of {kind} `{namespace}/{name}` can't be written")]
 pub struct StatusError {
-    /// The Tenant's namespace.
+    /// `status` or `finalizers`.
+    pub what: &'static str,
+    /// The resource's kind.
+    pub kind: &'static str,
+    /// The resource's namespace.
     pub namespace: String,
-    /// The Tenant's name.
+    /// The resource's name.
     pub name: String,
     /// What the API server said.
     #[source]
     pub cause: Box<kube::Error>,
+}
+
+impl StatusError {
+    /// What the API server said of a write.
+    pub fn of(
+        what: &'static str,
+        kind: &'static str,
+        namespace: &str,
+        name: &str,
+        cause: kube::Error,
+    ) -> Self {
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        Self { what, kind, namespace, name, cause: Box::new(cause) }
+    }
+
+    /// Whether another hand wrote in between: the next turn starts from what that has written.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self.cause.as_ref(), kube::Error::Api(answer) if answer.code == 409)
+    }
+
+    /// Logs and counts it.
+    fn tell(&self, health: &Health) {
+        let cause = apply::api_message(&self.cause);
+        if self.is_conflict() {
+            debug!(%cause, "{self}");
+            return;
+        }
+        health.metrics.failed(self.kind, "StatusUnwritten");
+        error!(%cause, "{self}");
+    }
+}
+
+/// Whether the API server says that an object is gone, or another of its name is there.
+fn is_gone(cause: &kube::Error) -> bool {
+    let kube::Error::Api(answer) = cause else { return false };
+    let says = |text: &str| answer.message.to_ascii_lowercase().contains(text);
+    match answer.code {
+        404 => true,
+        // A name may have these letters too.
+        409 => says("uid mismatch") || says("uid in precondition"),
+        422 => says("metadata.uid: invalid value"),
+        _ => false,
+    }
 }
 
 /// Reconciles one Tenant.
@@ -111,7 +159,7 @@ pub fn forget_gone(seen: &Seen<Watched>, context: &Context) {
         }
         info!(namespace = key.namespace, name = key.name, uid, "forgotten");
         // What waited for its end, or can't be there without it.
-        context.tenants.changed();
+        context.tenants.changed(&key);
     }
 }
 
@@ -129,8 +177,6 @@ pub fn on_error(
     cause: &StatusError,
     context: &Arc<Context>,
 ) -> Action {
-    context.health.metrics.failed(KIND, "StatusUnwritten");
-    let pause = context.memory.backoff(&watched.uid().unwrap_or_default(), rand::random());
-    error!(cause = %apply::api_message(&cause.cause), "{cause}");
-    Action::requeue(pause)
+    cause.tell(&context.health);
+    Action::requeue(context.memory.backoff(&watched.uid().unwrap_or_default(), rand::random()))
 }

@@ -406,6 +406,54 @@ async fn a_bucket_is_deleted_with_all_that_it_holds_only_by_its_owner() {
     assert_eq!(root.send("HEAD", "/photos", "", &[], "").await.status, 200);
 }
 
+/// Whoever asks knows from the answer whether to ask again at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_of_many_objects_says_how_many_went() {
+    let (server, authority) = server().await;
+    let client = control(&server, &authority);
+    let root = server.client();
+    let of = owner("Bucket", "photos");
+    put(&client, "bucket", json!({"owner": of, "name": "photos"}), "").await;
+    for number in 0..1001 {
+        let answer = root.send("PUT", &format!("/photos/{number}"), "", &[], "").await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let release = json!({"owner": of, "bucket": "photos"});
+    let told = put(&client, "release", release.clone(), "").await;
+    assert_eq!(told, json!({"remaining": true, "deleted": 1000}));
+    assert_eq!(put(&client, "release", release, "").await, json!({"remaining": false}));
+    assert_eq!(root.send("HEAD", "/photos", "", &[], "").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_over_is_what_nobody_holds() {
+    let (server, authority) = server().await;
+    let client = control(&server, &authority);
+    let user = |name: &str, resource: &str, takes: &str| {
+        let mut user = json!({
+            "owner": {"resource": resource, "uid": "9"}, "name": name, "enabled": true,
+            "secretKey": format!("secret-of-{name}"), "policies": [], "groups": [],
+        });
+        if !takes.is_empty() {
+            user[takes] = json!(true);
+        }
+        user
+    };
+    let held = owner("User", "bob")["resource"].as_str().expect("a name").to_owned();
+    put(&client, "user", user("bob", &held, ""), "").await;
+    for (claim, name, resource, takes, code) in [
+        ("another's", "bob", "User/guest/bob", "adopt", "CofferNotOwned"),
+        ("another's, by a guest", "bob", "User/guest/bob", "reclaim", "CofferNotOwned"),
+        ("another hand's, by a guest", "alice", "User/guest/alice", "reclaim", "CofferNotOwned"),
+        ("another hand's", "alice", "User/team/alice", "adopt", ""),
+    ] {
+        let said = put(&client, "user", user(name, resource, takes), code).await;
+        let message = said["Message"].as_str().unwrap_or_default();
+        assert!(!message.contains(&held), "{claim}: {message}");
+        assert_eq!(message.is_empty(), code.is_empty(), "{claim}: {said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tags_of_a_bucket_are_as_its_resource_says() {
     let (server, authority) = server().await;

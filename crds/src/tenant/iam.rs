@@ -28,13 +28,16 @@ pub struct IamSettings {
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[^=,\s]+$"))]
     pub policy_boundary: Option<String>,
 
-    /// How long a key of an AccessKey may live at most, as hours, minutes and seconds: each then needs `rotation` or `expires`.
-    /// Default: for ever.
+    /// How long a key of an AccessKey may live at most, as hours, minutes and seconds, `1s` at least: each then needs `rotation` or
+    /// `expires`. Default: for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 2, max = 20),
         regex(pattern = r"^([0-9]{1,6}h)?([0-9]{1,7}m)?([0-9]{1,8}s)?$")
     )]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s')").message(
+        "spec.iam.maxKeyLifetime: at least 1s; choose a longer time, or remove it to let keys live for ever"
+    ))]
     pub max_key_lifetime: Option<String>,
 
     /// After how long what another hand changed is put back, from `1s` to `24h`. Default: `5m`.

@@ -217,3 +217,16 @@ async fn no_redirect_is_followed_and_no_token_is_sent() {
     }
     assert_eq!(elsewhere.requests(), Vec::<String>::new());
 }
+
+#[test]
+fn what_asks_a_kms_is_waited_for_until_the_server_gives_up() {
+    for (call, expected) in [
+        ("bucket", KMS_PATIENCE),
+        ("key-rotation", KMS_PATIENCE),
+        ("release", KMS_PATIENCE),
+        ("user", PATIENCE),
+        ("policies", PATIENCE),
+    ] {
+        assert_eq!(patience(call), expected, "{call}");
+    }
+}

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use coffer_crds::AccessKey;
+use coffer_crds::access_key::AccessKeySpec;
 use coffer_crds::condition::Reason;
 use coffer_crds::reference::TenantRef;
 use jiff::Timestamp;
@@ -114,19 +115,20 @@ fn until(time: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(time.duration_since(now)).unwrap_or_default() + Duration::from_millis(50)
 }
 
-impl Managed for AccessKey {
-    const KIND: &'static str = "AccessKey";
+/// What a spec says of its keys.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    policy: Option<String>,
+    schedule: Option<Schedule>,
+    expires: Option<Timestamp>,
+}
 
-    fn tenant_ref(&self) -> &TenantRef {
-        &self.spec.tenant_ref
-    }
-
-    fn status(&self) -> Value {
-        json!(self.status)
-    }
-
-    async fn apply(&self, job: &Job<'_>) -> Result<Done, Outcome> {
-        let spec = &self.spec;
+impl Terms {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// The first field that can't be used, and what to do.
+    pub fn of(spec: &AccessKeySpec, now: Timestamp) -> Result<Self, Outcome> {
         let invalid = |why: String| stalled(Reason::InvalidSpec, why);
         let policy = match &spec.policy {
             None => None,
@@ -155,20 +157,61 @@ impl Managed for AccessKey {
                 ))
             })?),
         };
-        if expires.is_some_and(|expires| expires <= job.now) {
+        if expires.is_some_and(|expires| expires <= now) {
             return Err(stalled(
                 Reason::Expired,
                 "spec.expires is past: the key signs nothing any more; set a later time, or delete this resource",
             ));
         }
+        Ok(Self { policy, schedule, expires })
+    }
+
+    /// Whether no key that was made at `rotated` lives longer than the Tenant allows.
+    ///
+    /// # Errors
+    /// What to do.
+    pub fn within(&self, most: Option<Duration>, rotated: Timestamp) -> Result<(), Outcome> {
+        let Some(most) = most else { return Ok(()) };
+        let by_rotation = self
+            .schedule
+            .is_some_and(|Schedule { interval, overlap }| interval.saturating_add(overlap) <= most);
+        let by_end = self.expires.is_some_and(|expires| expires <= after(rotated, most));
+        if by_rotation || by_end {
+            return Ok(());
+        }
+        Err(stalled(
+            Reason::BeyondBoundary,
+            format!(
+                "the Tenant's spec.iam.maxKeyLifetime is {} s: set spec.rotation so that interval and overlap are within it, or an earlier spec.expires",
+                most.as_secs()
+            ),
+        ))
+    }
+}
+
+impl Managed for AccessKey {
+    const KIND: &'static str = "AccessKey";
+
+    fn tenant_ref(&self) -> &TenantRef {
+        &self.spec.tenant_ref
+    }
+
+    fn status(&self) -> Value {
+        json!(self.status)
+    }
+
+    async fn apply(&self, job: &Job<'_>) -> Result<Done, Outcome> {
+        let spec = &self.spec;
+        let terms = Terms::of(spec, job.now)?;
         let secret_name = key_secret::name(spec.secret.as_ref(), &job.of.name);
         let kept = find(job, &secret_name).await?;
         let state = kept.as_ref().and_then(|kept| State::read(&kept.data));
         let make = || RootCredentials::generate(&mut rand::rng()).ok();
-        let Some(Plan { state, is_new }) = plan(state, schedule, job.now, make) else {
+        let Some(Plan { state, is_new }) = plan(state, terms.schedule, job.now, make) else {
             return Err(stalled(Reason::Internal, "no key can be made"));
         };
-        holds_to(job, schedule, expires, state.rotated)?;
+        terms.within(job.tenant.max_key_lifetime, state.rotated)?;
+        let Terms { policy, schedule, expires } = terms;
         let mut keys = vec![json!({
             "accessKey": state.credentials.access_key(),
             "secretKey": state.credentials.secret_key(),
@@ -204,29 +247,6 @@ impl Managed for AccessKey {
         let again = soonest.unwrap_or(job.tenant.resync).min(job.tenant.resync);
         Ok(Done::in_force("a request signed by it was answered", status, again))
     }
-}
-
-/// Whether no key lives longer than the Tenant allows.
-fn holds_to(
-    job: &Job<'_>,
-    schedule: Option<Schedule>,
-    expires: Option<Timestamp>,
-    rotated: Timestamp,
-) -> Result<(), Outcome> {
-    let Some(most) = job.tenant.max_key_lifetime else { return Ok(()) };
-    let by_rotation =
-        schedule.is_some_and(|Schedule { interval, overlap }| interval + overlap <= most);
-    let by_end = expires.is_some_and(|expires| expires <= after(rotated, most));
-    if by_rotation || by_end {
-        return Ok(());
-    }
-    Err(stalled(
-        Reason::BeyondBoundary,
-        format!(
-            "the Tenant's spec.iam.maxKeyLifetime is {} s: set spec.rotation so that interval and overlap are within it, or an earlier spec.expires",
-            most.as_secs()
-        ),
-    ))
 }
 
 #[cfg(test)]
@@ -269,5 +289,45 @@ mod tests {
         }
         let Plan { is_new, .. } = plan(kept, None, at(100_000), || None).unwrap();
         assert!(!is_new, "without a schedule it stays");
+    }
+    #[test]
+    fn no_key_lives_longer_than_the_tenant_allows() {
+        let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let hour = Some(Duration::from_hours(1));
+        let rotation =
+            |interval: &str, overlap: &str| json!({"interval": interval, "overlap": overlap});
+        for (claim, spec, most, expected) in [
+            ("for ever, and may", json!({}), None, None),
+            ("for ever", json!({}), hour, Some(Reason::BeyondBoundary)),
+            ("replaced in time", json!({"rotation": rotation("50m", "10m")}), hour, None),
+            (
+                "replaced too late",
+                json!({"rotation": rotation("50m", "11m")}),
+                hour,
+                Some(Reason::BeyondBoundary),
+            ),
+            ("it ends", json!({"expires": "2026-11-24T13:00:00Z"}), hour, None),
+            (
+                "it ends too late",
+                json!({"expires": "2026-11-24T13:00:01Z"}),
+                hour,
+                Some(Reason::BeyondBoundary),
+            ),
+            (
+                "it has ended",
+                json!({"expires": "2026-11-24T12:00:00Z"}),
+                None,
+                Some(Reason::Expired),
+            ),
+            ("no time", json!({"expires": "soon"}), None, Some(Reason::InvalidSpec)),
+            ("no policy", json!({"policy": "{"}), None, Some(Reason::InvalidSpec)),
+        ] {
+            let mut spec = spec;
+            spec["tenantRef"] = json!({"name": "photos"});
+            spec["user"] = json!("anna");
+            let spec: AccessKeySpec = serde_json::from_value(spec).unwrap();
+            let told = Terms::of(&spec, now).and_then(|terms| terms.within(most, now));
+            assert_eq!(told.err().map(|outcome| outcome.reason), expected, "{claim}");
+        }
     }
 }

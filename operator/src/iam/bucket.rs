@@ -31,6 +31,16 @@ pub fn policy(bucket: &Bucket) -> Result<Option<Policy>, String> {
     parsed.map(Some).map_err(|errors| format!("spec.policy: {errors}"))
 }
 
+/// The most bytes that it may hold; 0: as many as there is room for.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn quota(bucket: &Bucket) -> Result<u64, String> {
+    let Some(text) = &bucket.spec.quota else { return Ok(0) };
+    bytes(text)
+        .ok_or_else(|| format!("spec.quota: `{text}` isn't a number of bytes below 2^63; lower it"))
+}
+
 impl Managed for Bucket {
     const KIND: &'static str = "Bucket";
 
@@ -49,15 +59,7 @@ impl Managed for Bucket {
     async fn apply(&self, job: &Job<'_>) -> Result<Done, Outcome> {
         let name = name(self);
         let policy = policy(self).map_err(|why| stalled(Reason::InvalidSpec, why))?;
-        let quota = match self.spec.quota.as_deref() {
-            None => 0,
-            Some(text) => bytes(text).ok_or_else(|| {
-                stalled(
-                    Reason::InvalidSpec,
-                    format!("spec.quota: `{text}` isn't a number of bytes below 2^63; lower it"),
-                )
-            })?,
-        };
+        let quota = quota(self).map_err(|why| stalled(Reason::InvalidSpec, why))?;
         let document = policy.as_ref().map(Policy::document);
         let body = json!({
             "adopt": self.spec.adopt,

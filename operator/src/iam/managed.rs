@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use coffer_crds::condition::Reason;
 use coffer_crds::reference::TenantRef;
 use http::{Method, StatusCode};
@@ -37,8 +38,6 @@ pub trait Managed:
 {
     /// Its kind.
     const KIND: &'static str;
-    /// Whether it makes anything in the Tenant, which has to be removed.
-    const MAKES: bool = true;
 
     /// The Tenant that it names.
     fn tenant_ref(&self) -> &TenantRef;
@@ -102,6 +101,16 @@ pub fn waiting(reason: Reason, message: impl Into<String>) -> Outcome {
     Outcome::new(State::Reconciling, reason, message)
 }
 
+/// By which a resource can't go before what it has made.
+#[async_trait]
+pub trait Hold: Send + Sync {
+    /// Holds it, or does already. Nothing is made before, so that one that isn't held has made nothing.
+    ///
+    /// # Errors
+    /// It can't be held now: then nothing may be made.
+    async fn hold(&self) -> Result<(), Outcome>;
+}
+
 /// One resource on its way.
 #[expect(missing_debug_implementations, reason = "the world has none")]
 pub struct Job<'a> {
@@ -111,6 +120,8 @@ pub struct Job<'a> {
     pub tenant: Arc<Access>,
     /// Where it lives.
     pub world: &'a dyn World,
+    /// By which it is held. None while it is being removed: then nothing is made.
+    hold: Option<&'a dyn Hold>,
     /// The time.
     pub now: Timestamp,
 }
@@ -130,6 +141,9 @@ impl Job<'_> {
     /// # Errors
     /// What the server's refusal means.
     pub async fn put(&self, call: &str, body: Value) -> Result<(Value, Fresh), Outcome> {
+        if let Some(hold) = self.hold {
+            hold.hold().await?;
+        }
         let body = self.signed(call, body);
         let hash = self.hash(call, &body);
         let calls = self.world.calls();
@@ -168,6 +182,12 @@ impl Job<'_> {
         if let Some(members) = body.as_object_mut() {
             let owner = json!({"resource": self.of.path(), "uid": self.of.uid});
             members.insert("owner".to_owned(), owner);
+            // What other hands made, and the Tenant's own resources, isn't for other namespaces to take over.
+            if self.tenant.key.namespace != self.of.namespace
+                && let Some(adopt) = members.remove("adopt")
+            {
+                members.insert("reclaim".to_owned(), adopt);
+            }
             let boundary = self.tenant.boundary.as_deref();
             let is_it = call == "policy" && members.get("name") == Some(&json!(boundary));
             // It holds everything but itself.
@@ -241,6 +261,8 @@ pub struct Stepped {
     pub status: Value,
     /// When to look again at the latest.
     pub again: Duration,
+    /// Its Tenant, whose other resources may wait for it; none where that doesn't let it in.
+    pub tenant: Option<Key>,
 }
 
 /// The Tenant that a resource names.
@@ -249,11 +271,23 @@ pub fn tenant_of(reference: &TenantRef, own: &str) -> Key {
     Key { namespace, name: reference.name.clone() }
 }
 
-/// Brings a resource one step further.
-pub async fn step<K: Managed>(resource: &K, world: &dyn World, now: Timestamp) -> Stepped {
-    let done = match job(resource, world, now).await {
-        Ok(job) => resource.apply(&job).await,
-        Err(outcome) => Err(outcome),
+/// What is told to a resource of a namespace that its Tenant doesn't let in, or where there is no such Tenant: both are the same to it.
+pub fn not_let_in(tenant: &Key, namespace: &str) -> String {
+    format!(
+        "spec.tenantRef: no Tenant `{tenant}` lets in the namespace `{namespace}`; have its spec.allowedNamespaces select it"
+    )
+}
+
+/// Brings a resource one step further. What it makes is removed with it by `hold`.
+pub async fn step<K: Managed>(
+    resource: &K,
+    world: &dyn World,
+    hold: &dyn Hold,
+    now: Timestamp,
+) -> Stepped {
+    let (done, tenant) = match job(resource, world, hold, now).await {
+        Ok(job) => (resource.apply(&job).await, Some(job.tenant.key.clone())),
+        Err(outcome) => (Err(outcome), None),
     };
     let old = resource.status();
     let conditions: Vec<Condition> = old
@@ -279,12 +313,13 @@ pub async fn step<K: Managed>(resource: &K, world: &dyn World, now: Timestamp) -
     status.insert("observedGeneration".to_owned(), json!(generation));
     let conditions = status::conditions(&conditions, &outcome, generation, now);
     status.insert("conditions".to_owned(), json!(conditions));
-    Stepped { outcome, status: Value::Object(status), again }
+    Stepped { outcome, status: Value::Object(status), again, tenant }
 }
 
 async fn job<'a, K: Managed>(
     resource: &K,
     world: &'a dyn World,
+    hold: &'a dyn Hold,
     now: Timestamp,
 ) -> Result<Job<'a>, Outcome> {
     let of = resource.of();
@@ -296,52 +331,74 @@ async fn job<'a, K: Managed>(
             Reason::ReferenceNotFound,
             format!("spec.tenantRef: there is no Tenant `{key}`; it is waited for"),
         )),
-        Standing::Gone | Standing::NotAllowed(_) => Err(stalled(
-            Reason::NotAllowed,
-            format!(
-                "spec.tenantRef: no Tenant `{key}` lets in the namespace `{}`; have its spec.allowedNamespaces select it",
-                of.namespace
-            ),
-        )),
+        Standing::Gone | Standing::NotAllowed(_) => {
+            Err(stalled(Reason::NotAllowed, not_let_in(&key, &of.namespace)))
+        }
         Standing::NotReady => Err(waiting(
             Reason::TenantNotReady,
             format!("the Tenant `{key}` isn't ready; it is waited for"),
         )),
-        Standing::Ready(tenant) => Ok(Job { of, tenant, world, now }),
+        Standing::Ready(tenant) => Ok(Job { of, tenant, world, hold: Some(hold), now }),
     }
 }
 
-/// Removes all that a resource has made. Once its Tenant is gone there is nothing to remove.
+/// How far the removal of what a resource has made has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// All of it is gone.
+    All,
+    /// Some of it is, and the rest goes with the next call.
+    Part,
+}
+
+/// Removes what a resource has made in this Tenant, with the data in `bucket`. Once the Tenant is gone there is nothing to remove.
 ///
 /// # Errors
 /// Why it isn't removed yet.
-pub async fn release<K: Managed>(
-    resource: &K,
+pub async fn release(
+    of: Of,
+    key: &Key,
+    bucket: Option<String>,
     world: &dyn World,
     now: Timestamp,
-) -> Result<(), Outcome> {
-    let of = resource.of();
-    let key = tenant_of(resource.tenant_ref(), &of.namespace);
-    let tenant = match world.tenant(&key, &of.namespace).await {
+) -> Result<Released, Outcome> {
+    let tenant = match world.tenant(key, &of.namespace).await {
         Standing::Gone => {
             world.calls().forget(&of);
-            return Ok(());
+            return Ok(Released::All);
         }
         // What it made while it was let in is its own to remove.
         Standing::Ready(tenant) | Standing::NotAllowed(Some(tenant)) => tenant,
-        Standing::NotReady | Standing::NotAllowed(None) => {
+        Standing::NotReady if key.namespace == of.namespace => {
             let message = format!(
                 "the Tenant `{key}` doesn't answer; what was made there is removed once it does"
             );
             return Err(waiting(Reason::TenantNotReady, message));
         }
+        // As it is told while it lives: not whether there is such a Tenant.
+        Standing::NotReady | Standing::NotAllowed(None) => {
+            let message = format!(
+                "spec.tenantRef: no Tenant `{key}` answers the namespace `{}`; what was made there is removed once one does",
+                of.namespace
+            );
+            return Err(waiting(Reason::TenantNotReady, message));
+        }
     };
     world.calls().forget(&of);
-    let job = Job { of, tenant, world, now };
-    let (answer, _) = job.put("release", json!({"bucket": resource.deletes()})).await?;
+    let job = Job { of, tenant, world, hold: None, now };
+    let (answer, _) = job.put("release", json!({ "bucket": bucket })).await?;
     world.calls().forget(&job.of);
-    if answer.get("remaining") == Some(&Value::Bool(true)) {
-        return Err(waiting(Reason::Deleting, "the bucket's objects are being deleted"));
+    if answer.get("remaining") != Some(&Value::Bool(true)) {
+        return Ok(Released::All);
     }
-    Ok(())
+    // One that goes on deleting is asked again at once; one that can't, as where others write meanwhile, isn't.
+    match answer.get("deleted").and_then(Value::as_u64) {
+        Some(1..) => Ok(Released::Part),
+        Some(0) | None => Err(deleting()),
+    }
+}
+
+/// A bucket is being deleted.
+pub fn deleting() -> Outcome {
+    waiting(Reason::Deleting, "the bucket's objects are being deleted")
 }

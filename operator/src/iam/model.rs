@@ -1,12 +1,10 @@
 //! Who would have which policies, from resources alone, and how requests would be decided then. Pure: no server is asked.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use coffer_crds::PolicyTest;
 use coffer_crds::policy_binding::SubjectKind;
 use coffer_crds::policy_test::{Case, Expected};
-use coffer_crds::reference::TenantRef;
 use coffer_policy::{
     Action, Context, ContextKey, Decision, Key as ConditionKey, Kind, Named, Outcome, Policies,
     Policy, Principal, PrincipalKind, Request, Resource, built_in, decide,
@@ -14,8 +12,7 @@ use coffer_policy::{
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::managed::tenant_of;
-use super::{Key, Resources, bucket, policy, user};
+use super::{Inhabitants, Key, Resources, bucket, policy, user};
 
 /// One Tenant, as its resources describe it.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +34,7 @@ struct Holder {
 /// A case that isn't decided as it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
-    test: String,
+    test: Key,
     case: String,
     expected: &'static str,
     found: String,
@@ -50,31 +47,26 @@ impl Failed {
     pub fn involves(&self, policy: &str) -> bool {
         self.policies.contains(policy)
     }
-}
 
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// For who looks at a resource of this namespace: a test of another one is told with its own.
+    pub fn told(&self, namespace: &str) -> String {
         let Self { test, case, expected, found, policies: _ } = self;
-        write!(f, "PolicyTest `{test}`, case `{case}`: {expected} is expected, but {found}")
+        let test = if test.namespace == namespace { test.name.clone() } else { test.to_string() };
+        format!("PolicyTest `{test}`, case `{case}`: {expected} is expected, but {found}")
     }
 }
 
 impl Model {
-    /// The Tenant of this key. Documents are those in force, where there are such; with `wished`, those that resources wish for.
-    pub fn new(
-        resources: &Resources,
-        tenant: &Key,
-        in_force: &Map<String, Value>,
-        wished: bool,
-    ) -> Self {
-        let Resources { policies, tests: _, users, bindings, buckets } = resources;
+    /// The Tenant of these. Documents are those in force, where there are such; with `wished`, those that resources wish for.
+    pub fn new(inhabitants: &Inhabitants, in_force: &Map<String, Value>, wished: bool) -> Self {
+        let Resources { policies, tests: _, users, bindings, buckets } = inhabitants.all();
         let mut model = Self::default();
         for (name, document) in in_force {
             if let Some(document) = document.as_str() {
                 model.put(name, document);
             }
         }
-        for policy in policies.iter().filter(|it| is_of(&it.spec.tenant_ref, *it, tenant)) {
+        for policy in policies {
             let name = policy::name(policy);
             if let Some(document) = policy::document(policy)
                 && (wished || !in_force.contains_key(&name))
@@ -82,13 +74,13 @@ impl Model {
                 model.put(&name, &document);
             }
         }
-        for user in users.iter().filter(|it| is_of(&it.spec.tenant_ref, *it, tenant)) {
+        for user in users {
             let holder = model.users.entry(user::name(user)).or_default();
             holder.policies.extend(user.spec.policies.iter().flatten().cloned());
             holder.groups.extend(user.spec.groups.iter().flatten().cloned());
             holder.enabled = user.spec.enabled;
         }
-        for binding in bindings.iter().filter(|it| is_of(&it.spec.tenant_ref, *it, tenant)) {
+        for binding in bindings {
             for subject in &binding.spec.subjects {
                 let policies = binding.spec.policies.iter().cloned();
                 match subject.kind {
@@ -103,7 +95,7 @@ impl Model {
                 }
             }
         }
-        for bucket in buckets.iter().filter(|it| is_of(&it.spec.tenant_ref, *it, tenant)) {
+        for bucket in buckets {
             if let Ok(Some(policy)) = bucket::policy(bucket) {
                 model.buckets.insert(bucket::name(bucket), policy);
             }
@@ -266,11 +258,14 @@ fn told(decision: &Decision<'_>) -> String {
 
 /// The cases of a test that aren't decided as they should.
 pub fn run(model: &Model, test: &PolicyTest, now: Timestamp) -> Vec<Failed> {
-    let name = test.metadata.name.clone().unwrap_or_default();
-    test.spec.cases.iter().filter_map(|case| fails(model, &name, case, now)).collect()
+    let key = Key {
+        namespace: test.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned()),
+        name: test.metadata.name.clone().unwrap_or_default(),
+    };
+    test.spec.cases.iter().filter_map(|case| fails(model, &key, case, now)).collect()
 }
 
-fn fails(model: &Model, test: &str, case: &Case, now: Timestamp) -> Option<Failed> {
+fn fails(model: &Model, test: &Key, case: &Case, now: Timestamp) -> Option<Failed> {
     let Case { name, who, action, resource, context, expect } = case;
     let who = match (&who.user, &who.group) {
         (Some(user), _) => Asking::User(user),
@@ -283,21 +278,14 @@ fn fails(model: &Model, test: &str, case: &Case, now: Timestamp) -> Option<Faile
         (Ok((_, why)) | Err(why), Expected::Allow) => ("Allow", why),
         (Ok((_, why)) | Err(why), Expected::Deny) => ("Deny", why),
     };
-    let (test, case) = (test.to_owned(), name.clone());
+    let (test, case) = (test.clone(), name.clone());
     Some(Failed { test, case, expected, found, policies: model.policies_of(&who) })
 }
 
 /// All cases of a Tenant's tests that aren't decided as they should.
-pub fn failing(model: &Model, resources: &Resources, tenant: &Key, now: Timestamp) -> Vec<Failed> {
-    let tests = resources.tests.iter().filter(|it| is_of(&it.spec.tenant_ref, *it, tenant));
-    tests.flat_map(|test| run(model, test, now)).collect()
+pub fn failing(model: &Model, inhabitants: &Inhabitants, now: Timestamp) -> Vec<Failed> {
+    inhabitants.all().tests.iter().flat_map(|test| run(model, test, now)).collect()
 }
 
-fn is_of(
-    reference: &TenantRef,
-    resource: &impl kube::Resource<DynamicType = ()>,
-    tenant: &Key,
-) -> bool {
-    let own = resource.meta().namespace.clone().unwrap_or_else(|| "default".to_owned());
-    tenant_of(reference, &own) == *tenant
-}
+#[cfg(test)]
+mod tests;

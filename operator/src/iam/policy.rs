@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::managed::{Managed, stalled, waiting};
 use super::model::{Model, failing};
-use super::{Done, Job};
+use super::{Done, Job, Key};
 use crate::tenant::status::Outcome;
 
 /// The name of a Policy's policy.
@@ -60,6 +60,24 @@ pub fn parse(document: &str) -> Result<String, String> {
         .map_err(|errors| errors.to_string())
 }
 
+/// Whether a Policy of this namespace may set the policy of this name, in a Tenant with this boundary.
+///
+/// # Errors
+/// Why not.
+pub fn may_be_named(
+    name: &str,
+    boundary: Option<&str>,
+    namespace: &str,
+    tenant: &Key,
+) -> Result<(), String> {
+    if boundary != Some(name) || tenant.namespace == namespace {
+        return Ok(());
+    }
+    Err(format!(
+        "`{name}` is the Tenant's policy boundary, which only a Policy of the Tenant's own namespace may set; choose another name"
+    ))
+}
+
 impl Managed for Policy {
     const KIND: &'static str = "Policy";
 
@@ -73,15 +91,9 @@ impl Managed for Policy {
 
     async fn apply(&self, job: &Job<'_>) -> Result<Done, Outcome> {
         let name = name(self);
-        let is_boundary = job.tenant.boundary.as_deref() == Some(&name);
-        if is_boundary && job.tenant.key.namespace != job.of.namespace {
-            return Err(stalled(
-                Reason::BeyondBoundary,
-                format!(
-                    "`{name}` is the Tenant's policy boundary, which only a Policy of the Tenant's own namespace may set; choose another name"
-                ),
-            ));
-        }
+        let boundary = job.tenant.boundary.as_deref();
+        may_be_named(&name, boundary, &job.of.namespace, &job.tenant.key)
+            .map_err(|why| stalled(Reason::BeyondBoundary, why))?;
         let document = found(self, job).await?;
         let document = parse(&document).map_err(|why| {
             stalled(
@@ -141,13 +153,13 @@ async fn passes(job: &Job<'_>, name: &str, document: &str) -> Result<(), Outcome
     if in_force.get(name).and_then(Value::as_str) == Some(document) {
         return Ok(());
     }
-    let resources = job.world.resources();
     let tenant = &job.tenant;
+    let inhabitants = job.world.inhabitants(&tenant.key);
     let with = |wished: bool| {
-        let mut model = Model::new(&resources, &tenant.key, &in_force, wished);
+        let mut model = Model::new(&inhabitants, &in_force, wished);
         model.put(name, document);
         model.bound(tenant.boundary.as_deref());
-        failing(&model, &resources, &tenant.key, job.now)
+        failing(&model, &inhabitants, job.now)
     };
     let failed: Vec<_> = with(false).into_iter().filter(|failed| failed.involves(name)).collect();
     let Some(first) = failed.first() else { return Ok(()) };
@@ -157,7 +169,11 @@ async fn passes(job: &Job<'_>, name: &str, document: &str) -> Result<(), Outcome
     }
     Err(stalled(
         Reason::TestFailed,
-        format!("{first}; the policy in force stays{}", more(failed.len())),
+        format!(
+            "{}; the policy in force stays{}",
+            first.told(&job.of.namespace),
+            more(failed.len())
+        ),
     ))
 }
 
@@ -165,5 +181,24 @@ fn more(failed: usize) -> String {
     match failed {
         0 | 1 => String::new(),
         failed => format!(" ({} more cases fail)", failed - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_boundary_is_set_by_the_tenants_own_namespace_alone() {
+        let tenant = Key { namespace: "team".to_owned(), name: "photos".to_owned() };
+        for (claim, name, boundary, namespace, expected) in [
+            ("no boundary", "ceiling", None, "guest", true),
+            ("another policy", "look", Some("ceiling"), "guest", true),
+            ("its own", "ceiling", Some("ceiling"), "team", true),
+            ("of another", "ceiling", Some("ceiling"), "guest", false),
+        ] {
+            let may = may_be_named(name, boundary, namespace, &tenant);
+            assert_eq!(may.is_ok(), expected, "{claim}: {may:?}");
+        }
     }
 }

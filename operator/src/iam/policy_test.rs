@@ -12,7 +12,6 @@ use crate::tenant::status::{Outcome, State};
 
 impl Managed for PolicyTest {
     const KIND: &'static str = "PolicyTest";
-    const MAKES: bool = false;
 
     fn tenant_ref(&self) -> &TenantRef {
         &self.spec.tenant_ref
@@ -24,8 +23,8 @@ impl Managed for PolicyTest {
 
     async fn apply(&self, job: &Job<'_>) -> Result<Done, Outcome> {
         let in_force = job.documents().await?;
-        let resources = job.world.resources();
-        let mut model = Model::new(&resources, &job.tenant.key, &in_force, false);
+        let inhabitants = job.world.inhabitants(&job.tenant.key);
+        let mut model = Model::new(&inhabitants, &in_force, false);
         model.bound(job.tenant.boundary.as_deref());
         let failed = run(&model, self, job.now);
         let all = self.spec.cases.len();
@@ -36,7 +35,7 @@ impl Managed for PolicyTest {
                 Reason::Passed,
                 format!("all {all} cases are decided as expected"),
             ),
-            Some(first) => stalled(Reason::TestFailed, first.to_string()),
+            Some(first) => stalled(Reason::TestFailed, first.told(&job.of.namespace)),
         };
         // It stands until the result is another: a resource at rest is not written.
         let before = self.status.clone().unwrap_or_default();

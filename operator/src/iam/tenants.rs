@@ -1,13 +1,14 @@
 //! The Tenants that answer, each with what it takes to speak with it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use tokio::sync::Notify;
 
-use super::Key;
+use super::{Doors, Key};
 use crate::authority::control::{self, CLIENT_LIFE};
 use crate::authority::{AuthorityError, KeyedCertificate};
 use crate::control::Target;
@@ -33,20 +34,50 @@ pub struct Access {
     pub resync: Duration,
     /// The client certificate of the control identity.
     pub identity: Arc<KeyedCertificate>,
+    allowed: Option<LabelSelector>,
     authority: String,
     issued: Timestamp,
 }
 
-/// All Tenants that answer; and by which everybody hears of changes.
-#[derive(Debug)]
-pub struct Tenants {
-    known: Mutex<HashMap<Key, Arc<Access>>>,
-    changes: watch::Sender<u64>,
+impl Access {
+    /// Whom it lets in.
+    pub fn doors(&self) -> Doors<'_> {
+        Doors::Known(self.allowed.as_ref())
+    }
 }
 
-impl Default for Tenants {
-    fn default() -> Self {
-        Self { known: Mutex::default(), changes: watch::Sender::new(0) }
+/// All Tenants that answer; and by which everybody hears of changes.
+#[derive(Debug, Default)]
+pub struct Tenants {
+    known: Mutex<HashMap<Key, Arc<Access>>>,
+    listeners: Mutex<Vec<Weak<Pending>>>,
+}
+
+/// The Tenants in which something changed, as one listener hears of them: each once, however often it changed.
+#[derive(Debug)]
+pub struct Changes(Arc<Pending>);
+
+#[derive(Debug, Default)]
+struct Pending {
+    keys: Mutex<BTreeSet<Key>>,
+    more: Notify,
+}
+
+impl Changes {
+    /// Those that changed since the last time; maybe none.
+    pub fn take(&self) -> BTreeSet<Key> {
+        std::mem::take(&mut *self.0.keys.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Those that changed since the last time; waits for one.
+    pub async fn next(&self) -> BTreeSet<Key> {
+        loop {
+            let keys = self.take();
+            if !keys.is_empty() {
+                return keys;
+            }
+            self.0.more.notified().await;
+        }
     }
 }
 
@@ -87,6 +118,7 @@ impl Tenants {
             max_key_lifetime: tenant.max_key_lifetime,
             resync: tenant.resync,
             identity,
+            allowed: tenant.allowed_namespaces.clone(),
             authority: authority.clone(),
             issued,
         };
@@ -97,10 +129,11 @@ impl Tenants {
                 && before.boundary == access.boundary
                 && before.max_key_lifetime == access.max_key_lifetime
                 && before.resync == access.resync
+                && before.allowed == access.allowed
         });
-        self.lock().insert(key, Arc::new(access));
+        self.lock().insert(key.clone(), Arc::new(access));
         if !same {
-            self.changed();
+            self.changed(&key);
         }
         Ok(())
     }
@@ -108,7 +141,7 @@ impl Tenants {
     /// A Tenant doesn't answer, or is gone.
     pub fn withdraw(&self, key: &Key) {
         if self.lock().remove(key).is_some() {
-            self.changed();
+            self.changed(key);
         }
     }
 
@@ -117,17 +150,53 @@ impl Tenants {
         self.lock().get(key).cloned()
     }
 
-    /// Something changed that other resources may wait for.
-    pub fn changed(&self) {
-        self.changes.send_modify(|number| *number = number.wrapping_add(1));
+    /// Something changed in this Tenant that its resources may wait for.
+    pub fn changed(&self, key: &Key) {
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| {
+            let Some(pending) = listener.upgrade() else { return false };
+            pending.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+            pending.more.notify_one();
+            true
+        });
     }
 
-    /// By which changes are heard of.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    /// By which changes from now on are heard of.
+    pub fn changes(&self) -> Changes {
+        let pending = Arc::new(Pending::default());
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.push(Arc::downgrade(&pending));
+        Changes(pending)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Access>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_listener_hears_of_each_tenant_once() {
+        let key = |name: &str| Key { namespace: "team".to_owned(), name: name.to_owned() };
+        let tenants = Tenants::default();
+        let (first, second) = (tenants.changes(), tenants.changes());
+        for name in ["photos", "videos", "photos"] {
+            tenants.changed(&key(name));
+        }
+        let both = BTreeSet::from([key("photos"), key("videos")]);
+        assert_eq!(first.next().await, both);
+        assert_eq!(first.take(), BTreeSet::new());
+        tenants.changed(&key("photos"));
+        assert_eq!(first.next().await, BTreeSet::from([key("photos")]));
+        assert_eq!(second.take(), both, "what it missed while it was busy");
+        // A withdrawn Tenant that was never there is no change.
+        tenants.withdraw(&key("photos"));
+        assert_eq!(second.take(), BTreeSet::new());
+        drop(first);
+        tenants.changed(&key("music"));
+        assert_eq!(tenants.listeners.lock().unwrap().len(), 1, "who is gone isn't told");
     }
 }

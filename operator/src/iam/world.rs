@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use coffer_crds::{Bucket, Policy, PolicyBinding, PolicyTest, User};
+use coffer_crds::{Bucket, Policy, PolicyBinding, PolicyTest, Tenant, User};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt as _};
 use serde_json::Value;
 
-use super::{Access, Key};
+use super::managed::tenant_of;
+use super::{Access, Key, Managed};
 use crate::tenant::found::SecretData;
 use crate::tenant::status::Outcome;
 
@@ -18,10 +19,34 @@ use crate::tenant::status::Outcome;
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// Whether a namespace is let in.
-pub fn lets_in(selector: Option<&LabelSelector>, namespace: &str) -> bool {
+fn lets_in(selector: Option<&LabelSelector>, namespace: &str) -> bool {
     let labels = BTreeMap::from([(NAME_LABEL.to_owned(), namespace.to_owned())]);
     let Some(selector) = selector else { return false };
     Selector::try_from(selector.clone()).is_ok_and(|selector: Selector| selector.matches(&labels))
+}
+
+/// Whom a Tenant lets in, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+pub enum Doors<'a> {
+    /// Its own namespace, and those that this selects.
+    Known(Option<&'a LabelSelector>),
+    /// It isn't there to be asked, so nobody is kept out.
+    Unknown,
+}
+
+impl<'a> Doors<'a> {
+    /// Those of a Tenant that is there.
+    pub fn of(tenant: &'a Tenant) -> Self {
+        Self::Known(tenant.spec.allowed_namespaces.as_ref().map(|allowed| &allowed.selector))
+    }
+
+    /// Whether the resources of a namespace may name this Tenant.
+    pub fn let_in(self, tenant: &Key, namespace: &str) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::Known(selector) => tenant.namespace == namespace || lets_in(selector, namespace),
+        }
+    }
 }
 
 /// Which resource something is about.
@@ -84,6 +109,39 @@ pub struct Resources {
     pub buckets: Vec<Bucket>,
 }
 
+/// The resources that name one Tenant from where it lets them in. Nothing else has a say in it.
+#[derive(Clone, Debug, Default)]
+pub struct Inhabitants(Resources);
+
+impl Inhabitants {
+    /// Those of all.
+    pub fn of(tenant: &Key, doors: Doors<'_>, all: Resources) -> Self {
+        let Resources { policies, tests, users, bindings, buckets } = all;
+        Self(Resources {
+            policies: inhabiting(policies, tenant, doors),
+            tests: inhabiting(tests, tenant, doors),
+            users: inhabiting(users, tenant, doors),
+            bindings: inhabiting(bindings, tenant, doors),
+            buckets: inhabiting(buckets, tenant, doors),
+        })
+    }
+
+    /// As they are.
+    pub fn all(&self) -> &Resources {
+        &self.0
+    }
+}
+
+fn inhabiting<K: Managed>(all: Vec<K>, tenant: &Key, doors: Doors<'_>) -> Vec<K> {
+    all.into_iter().filter(|resource| inhabits(resource, tenant, doors)).collect()
+}
+
+/// Whether a resource names this Tenant, and from where it lets it in.
+pub fn inhabits<K: Managed>(resource: &K, tenant: &Key, doors: Doors<'_>) -> bool {
+    let namespace = resource.meta().namespace.as_deref().unwrap_or("default");
+    tenant_of(resource.tenant_ref(), namespace) == *tenant && doors.let_in(tenant, namespace)
+}
+
 /// Where resources live.
 #[async_trait]
 pub trait World: Send + Sync {
@@ -109,8 +167,8 @@ pub trait World: Send + Sync {
         name: &str,
     ) -> Result<Option<BTreeMap<String, String>>, Outcome>;
 
-    /// All resources.
-    fn resources(&self) -> Resources;
+    /// The resources that name this Tenant from where it lets them in.
+    fn inhabitants(&self, tenant: &Key) -> Inhabitants;
 
     /// What was called before.
     fn calls(&self) -> &Calls;
@@ -169,6 +227,34 @@ mod tests {
             ("all", Some(&everyone), "team", true),
         ] {
             assert_eq!(lets_in(selector, namespace), expected, "{claim}");
+        }
+    }
+
+    #[test]
+    fn only_who_is_let_in_inhabits_a_tenant() {
+        let named = json!({"matchLabels": {NAME_LABEL: "guest"}});
+        let named: LabelSelector = serde_json::from_value(named).unwrap();
+        let user = |namespace: &str, tenant: Value| -> User {
+            serde_json::from_value(json!({
+                "apiVersion": "coffer.dev/v1alpha1", "kind": "User",
+                "metadata": {"name": "anna", "namespace": namespace}, "spec": {"tenantRef": tenant},
+            }))
+            .unwrap()
+        };
+        let key = Key { namespace: "team".to_owned(), name: "photos".to_owned() };
+        let there = json!({"name": "photos", "namespace": "team"});
+        for (claim, user, doors, expected) in [
+            ("its own", user("team", json!({"name": "photos"})), Doors::Known(None), true),
+            ("another's", user("team", json!({"name": "videos"})), Doors::Unknown, false),
+            ("let in", user("guest", there.clone()), Doors::Known(Some(&named)), true),
+            ("not let in", user("shop", there.clone()), Doors::Known(Some(&named)), false),
+            ("nobody is", user("guest", there.clone()), Doors::Known(None), false),
+            ("who knows", user("shop", there), Doors::Unknown, true),
+            ("of its name", user("guest", json!({"name": "photos"})), Doors::Unknown, false),
+        ] {
+            let all = Resources { users: vec![user], ..Resources::default() };
+            let inhabitants = Inhabitants::of(&key, doors, all);
+            assert_eq!(inhabitants.all().users.len() == 1, expected, "{claim}");
         }
     }
 }

@@ -8,11 +8,13 @@ use jiff::Timestamp;
 use serde_json::Map;
 
 use super::manifests::{self, AnyResource, Manifests, resources};
-use crate::iam::managed::tenant_of;
+use crate::iam::access_key::Terms;
+use crate::iam::managed::{not_let_in, tenant_of};
 use crate::iam::model::{Asking, Model, run};
-use crate::iam::{Key, Managed as _, Of, Resources, bucket, policy, user};
+use crate::iam::world::inhabits;
+use crate::iam::{Inhabitants, Key, Managed as _, Of, Resources, bucket, policy, user};
 use crate::settings::Settings;
-use crate::tenant::validate::validate;
+use crate::tenant::validate::{ValidTenant, validate};
 
 /// What `--check` found.
 #[derive(Debug)]
@@ -30,13 +32,17 @@ pub fn check(paths: &[PathBuf], settings: &Settings) -> Report {
         lines: Vec::new(),
         problems: manifests.problems.iter().map(ToString::to_string).collect(),
     };
+    let mut tenants = BTreeMap::new();
     for (key, tenant) in &manifests.tenants {
         match validate(tenant, settings) {
-            Ok(_) => report.lines.push(format!("Tenant {key}: valid")),
+            Ok(valid) => {
+                report.lines.push(format!("Tenant {key}: valid"));
+                tenants.insert(key.clone(), valid);
+            }
             Err(cause) => report.problems.push(format!("Tenant {key}: {cause}")),
         }
     }
-    inhabitants(&manifests, &mut report);
+    inhabitants(&manifests, &tenants, &mut report);
     report.lines.extend(
         manifests.skipped.iter().map(|object| format!("{object}: not checked, another program's")),
     );
@@ -65,8 +71,12 @@ pub fn explain(
         return Err(problems);
     }
     let of_name = resources.users.iter().filter(|it| user::name(it) == user);
-    let tenants: BTreeSet<Key> =
-        of_name.map(|it| tenant_of(&it.spec.tenant_ref, &it.of().namespace)).collect();
+    let tenants: BTreeSet<Key> = of_name
+        .filter_map(|it| {
+            let tenant = tenant_of(&it.spec.tenant_ref, &it.of().namespace);
+            inhabits(it, &tenant, manifests.doors(&tenant)).then_some(tenant)
+        })
+        .collect();
     let tenant = match Vec::from_iter(&tenants).as_slice() {
         [tenant] => (*tenant).clone(),
         [] => {
@@ -78,7 +88,8 @@ pub fn explain(
             )]);
         }
     };
-    let model = modelled(&manifests, &resources, &tenant);
+    let inhabitants = Inhabitants::of(&tenant, manifests.doors(&tenant), resources);
+    let model = modelled(&manifests, &inhabitants, &tenant);
     let asking = Asking::User(user);
     let (outcome, why) =
         model.decide(&asking, action, resource, context, now()).map_err(|why| vec![why])?;
@@ -89,8 +100,8 @@ pub fn explain(
     Ok(format!("{outcome}: in Tenant {tenant}, {why}"))
 }
 
-fn modelled(manifests: &Manifests, resources: &Resources, tenant: &Key) -> Model {
-    let mut model = Model::new(resources, tenant, &Map::new(), true);
+fn modelled(manifests: &Manifests, inhabitants: &Inhabitants, tenant: &Key) -> Model {
+    let mut model = Model::new(inhabitants, &Map::new(), true);
     let iam = manifests.tenants.get(tenant).and_then(|tenant| tenant.spec.iam.as_ref());
     model.bound(iam.and_then(|iam| iam.policy_boundary.as_deref()));
     model
@@ -127,9 +138,8 @@ fn gathered(manifests: &Manifests, problems: &mut Vec<String>) -> Resources {
         }
     }
     for bucket in &resources.buckets {
-        if let Err(why) = bucket::policy(bucket) {
-            problems.push(problem(&bucket.of(), &why));
-        }
+        let found = [bucket::policy(bucket).err(), bucket::quota(bucket).err()];
+        problems.extend(found.iter().flatten().map(|why| problem(&bucket.of(), why)));
     }
     resources
 }
@@ -159,17 +169,51 @@ fn without_kms(manifests: &Manifests) -> Vec<String> {
     problems
 }
 
+/// What Tenants of the given files don't take from where it is, or as it is.
+fn refused(manifests: &Manifests, tenants: &BTreeMap<Key, ValidTenant>) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (of, resource) in &manifests.resources {
+        let key = resource.tenant();
+        if !manifests.doors(&key).let_in(&key, &of.namespace) {
+            problems.push(problem(of, &not_let_in(&key, &of.namespace)));
+            continue;
+        }
+        let tenant = tenants.get(&key);
+        let boundary = tenant.and_then(|tenant| tenant.policy_boundary.as_deref());
+        let longest = tenant.and_then(|tenant| tenant.max_key_lifetime);
+        let told = match resource {
+            AnyResource::Policy(it) => {
+                policy::may_be_named(&policy::name(it), boundary, &of.namespace, &key)
+            }
+            AnyResource::AccessKey(it) => Terms::of(&it.spec, now())
+                .and_then(|terms| terms.within(longest, now()))
+                .map_err(|outcome| outcome.message),
+            AnyResource::PolicyTest(_)
+            | AnyResource::User(_)
+            | AnyResource::PolicyBinding(_)
+            | AnyResource::Bucket(_)
+            | AnyResource::KeyRotation(_) => Ok(()),
+        };
+        problems.extend(told.err().map(|why| problem(of, &why)));
+    }
+    problems
+}
+
 /// Checks what is to be in Tenants, and runs the PolicyTests: on what the manifests say alone.
-fn inhabitants(manifests: &Manifests, report: &mut Report) {
+fn inhabitants(manifests: &Manifests, tenants: &BTreeMap<Key, ValidTenant>, report: &mut Report) {
     let resources = gathered(manifests, &mut report.problems);
-    for test in &resources.tests {
-        let tenant = tenant_of(&test.spec.tenant_ref, &test.of().namespace);
-        let model = modelled(manifests, &resources, &tenant);
-        let failed = run(&model, test, now());
-        for failed in &failed {
-            report.problems.push(problem(&test.of(), &failed.to_string()));
+    let named: BTreeSet<Key> = manifests.resources.values().map(AnyResource::tenant).collect();
+    for tenant in &named {
+        let inhabitants = Inhabitants::of(tenant, manifests.doors(tenant), resources.clone());
+        let model = modelled(manifests, &inhabitants, tenant);
+        for test in &inhabitants.all().tests {
+            let of = test.of();
+            let failed = run(&model, test, now());
+            let told = failed.iter().map(|failed| problem(&of, &failed.told(&of.namespace)));
+            report.problems.extend(told);
         }
     }
+    report.problems.extend(refused(manifests, tenants));
     report.problems.extend(without_kms(manifests));
     let broken: BTreeSet<String> = report
         .problems

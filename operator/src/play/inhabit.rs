@@ -15,8 +15,9 @@ use super::Options;
 use super::manifests::{AnyResource, Key, Manifests, resources};
 use super::pod::{self, Folders, Mode};
 use super::progress::Progress;
-use crate::iam::world::lets_in;
-use crate::iam::{Calls, Kept, Of, Resources, Standing, Stepped, Tenants, World};
+use crate::iam::{
+    Calls, Doors, Hold, Inhabitants, Kept, Of, Released, Standing, Stepped, Tenants, World,
+};
 use crate::tenant::found::SecretData;
 use crate::tenant::status::{Outcome, State};
 
@@ -67,12 +68,14 @@ impl World for PlayWorld {
         let Some(tenant) = manifests.tenants.get(key) else {
             // A manifest that broke may still hold it.
             return match (manifests.problems.is_empty(), self.tenants.get(key)) {
-                (false, Some(access)) => Standing::Ready(access),
-                (_, _) => Standing::Gone,
+                (false, Some(access)) if access.doors().let_in(key, from) => {
+                    Standing::Ready(access)
+                }
+                (false, Some(access)) => Standing::NotAllowed(Some(access)),
+                (true, _) | (_, None) => Standing::Gone,
             };
         };
-        let allowed = tenant.spec.allowed_namespaces.as_ref().map(|allowed| &allowed.selector);
-        if key.namespace != from && !lets_in(allowed, from) {
+        if !Doors::of(tenant).let_in(key, from) {
             return Standing::NotAllowed(self.tenants.get(key));
         }
         self.tenants.get(key).map_or(Standing::NotReady, Standing::Ready)
@@ -117,12 +120,29 @@ impl World for PlayWorld {
         Ok(self.manifests().texts(&key))
     }
 
-    fn resources(&self) -> Resources {
-        resources(self.manifests().resources.values())
+    fn inhabitants(&self, tenant: &Key) -> Inhabitants {
+        let manifests = self.manifests();
+        let all = resources(manifests.resources.values());
+        match self.tenants.get(tenant) {
+            Some(access) if !manifests.tenants.contains_key(tenant) => {
+                Inhabitants::of(tenant, access.doors(), all)
+            }
+            Some(_) | None => Inhabitants::of(tenant, manifests.doors(tenant), all),
+        }
     }
 
     fn calls(&self) -> &Calls {
         &self.calls
+    }
+}
+
+/// What was accepted is remembered in a file before it is brought a step further.
+struct Remembered;
+
+#[async_trait]
+impl Hold for Remembered {
+    async fn hold(&self) -> Result<(), Outcome> {
+        Ok(())
     }
 }
 
@@ -146,7 +166,7 @@ pub(super) async fn inhabit(
     mut inbox: watch::Receiver<Wish>,
     progress: Progress,
 ) {
-    let mut news = tenants.changes();
+    let news = tenants.changes();
     let world =
         PlayWorld { options, tenants, manifests: Mutex::default(), calls: Calls::default() };
     let mut all: BTreeMap<Of, Standpoint> = BTreeMap::new();
@@ -158,8 +178,7 @@ pub(super) async fn inhabit(
         let is_new = !Arc::ptr_eq(&world.manifests(), &manifests);
         *world.manifests.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&manifests);
         // What may wait for another is looked at once that has changed.
-        let wakes = is_new || news.has_changed().unwrap_or(false);
-        news.mark_unchanged();
+        let changed = news.take();
         for (of, resource) in &manifests.resources {
             let standpoint = all.entry(of.clone()).or_insert_with(|| Standpoint {
                 status: Value::Null,
@@ -167,13 +186,18 @@ pub(super) async fn inhabit(
                 due: Instant::now(),
                 pause: LOOK,
             });
+            let wakes = is_new || changed.contains(&resource.tenant());
             if wakes || standpoint.due <= Instant::now() {
                 turn(&world, resource, standpoint, &progress).await;
             }
         }
         if manifests.problems.is_empty() {
             all.retain(|of, _| manifests.resources.contains_key(of));
-            remove(&world, &manifests, &progress).await;
+            match remove(&world, &manifests, &progress).await {
+                Released::All => {}
+                // At once, but in turn with the others.
+                Released::Part => continue,
+            }
         }
         tokio::select! {
             changed = inbox.changed() => if changed.is_err() { return },
@@ -201,7 +225,7 @@ async fn turn(
         }
     }
     resource.set_status(standpoint.status.clone());
-    let Stepped { outcome, status, again } = resource.step(world, now()).await;
+    let Stepped { outcome, status, again, tenant } = resource.step(world, &Remembered, now()).await;
     standpoint.status = status;
     standpoint.pause = match outcome.state {
         State::Ready | State::AtRest => LOOK,
@@ -216,22 +240,30 @@ async fn turn(
         State::Stalled => progress.problem(&format!("{}: {}", of.path(), outcome.message)),
         State::Ready => {
             progress.say(&of.path(), &format!("ready: {}", outcome.message));
-            world.tenants.changed();
+            if let Some(tenant) = tenant {
+                world.tenants.changed(&tenant);
+            }
         }
         State::Reconciling | State::AtRest => {}
     }
     standpoint.told = Some(outcome);
 }
 
-/// Removes what was made of manifests that are gone.
-async fn remove(world: &PlayWorld, manifests: &Manifests, progress: &Progress) {
+/// Removes what was made of manifests that are gone, as far as it goes now.
+async fn remove(world: &PlayWorld, manifests: &Manifests, progress: &Progress) -> Released {
+    let mut all = Released::All;
     for (of, path, resource) in kept(world) {
         if manifests.resources.contains_key(&of) {
             continue;
         }
-        if resource.release(world, now()).await.is_err() {
+        match resource.release(world, now()).await {
+            Ok(Released::All) => {}
+            Ok(Released::Part) => {
+                all = Released::Part;
+                continue;
+            }
             // In use, or its Tenant isn't there yet: tried again.
-            continue;
+            Err(_) => continue,
         }
         let mut gone = vec![path];
         let folder = world.folders(&of.namespace);
@@ -251,6 +283,7 @@ async fn remove(world: &PlayWorld, manifests: &Manifests, progress: &Progress) {
         }
         progress.say(&of.path(), "removed");
     }
+    all
 }
 
 /// All resources that were accepted.

@@ -15,7 +15,7 @@ use k8s_openapi::ByteString;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::iam::Of;
+use crate::iam::{Doors, Of};
 use crate::tenant::found::SecretData;
 pub use any_resource::{AnyResource, resources};
 
@@ -55,6 +55,11 @@ pub struct Manifests {
 }
 
 impl Manifests {
+    /// Whom a Tenant lets in, if it is among them.
+    pub fn doors(&self, tenant: &Key) -> Doors<'_> {
+        self.tenants.get(tenant).map_or(Doors::Unknown, Doors::of)
+    }
+
     /// The texts of a `ConfigMap`.
     pub fn texts(&self, config_map: &Key) -> Option<BTreeMap<String, String>> {
         let data = self.config_maps.get(config_map)?;
@@ -303,7 +308,8 @@ fn is_dns_label(text: &str) -> bool {
     is_dns_subdomain(text) && text.len() <= 63 && !text.contains('.')
 }
 
-fn is_dns_subdomain(text: &str) -> bool {
+/// Whether this can be the name of an object.
+pub(crate) fn is_dns_subdomain(text: &str) -> bool {
     let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let label =
         |label: &str| !label.is_empty() && label.bytes().all(fine) && !label.starts_with('-');

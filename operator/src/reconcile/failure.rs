@@ -41,6 +41,14 @@ pub enum Failure {
     /// An object couldn't be applied.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// What the spec names can't be the name of an object.
+    #[error("{kind} `{name}`: not a DNS name; choose the name of one in this namespace")]
+    Name {
+        /// The object's kind.
+        kind: String,
+        /// What is given as its name.
+        name: String,
+    },
     /// An object couldn't be read or deleted.
     #[error("{what}: {}", api_message(.cause))]
     Api {
@@ -64,7 +72,7 @@ impl Failure {
 
     fn class(&self) -> (State, Reason) {
         match self {
-            Self::Invalid(_) => (State::Stalled, Reason::InvalidSpec),
+            Self::Invalid(_) | Self::Name { .. } => (State::Stalled, Reason::InvalidSpec),
             Self::Material(MaterialError::RootMissing(_)) => {
                 (State::Stalled, Reason::ReferenceNotFound)
             }

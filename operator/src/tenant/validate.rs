@@ -155,7 +155,11 @@ pub fn validate(tenant: &Tenant, settings: &Settings) -> Result<ValidTenant, Inv
     let lifetimes = |text: &String, field| {
         let parsed = parse_duration(text).filter(|life| !life.is_zero());
         parsed.ok_or_else(|| {
-            invalid(field, "not a duration", "write hours, minutes and seconds, such as `24h`")
+            invalid(
+                field,
+                "not a duration of `1s` at least",
+                "write hours, minutes and seconds, such as `24h`",
+            )
         })
     };
     let iam = spec.iam.clone();

@@ -8,7 +8,9 @@ use base64::Engine as _;
 use coffer_operator::apply;
 use coffer_operator::event::Events;
 use coffer_operator::health::Health;
+use coffer_operator::iam::Tenants;
 use coffer_operator::kms_probe::Prober;
+use coffer_operator::reconcile::managed::{self, Work};
 use coffer_operator::reconcile::{Context, Memory};
 use coffer_operator::settings::Settings;
 use coffer_operator::watch::{Seen, Stores};
@@ -158,13 +160,39 @@ impl Cluster {
     }
 
     pub(crate) fn condition(&self, kind: &str) -> (String, String) {
-        let status = self.status();
+        self.condition_of("tenants/photos", kind)
+    }
+
+    /// A condition of an object, as it was told last: status and reason.
+    pub(crate) fn condition_of(&self, name: &str, kind: &str) -> (String, String) {
+        let status = self.last_body(&format!("APPLY {name}/status"))["status"].clone();
         let conditions = status["conditions"].as_array().unwrap();
         let condition = conditions.iter().find(|condition| condition["type"] == kind).unwrap();
         (
             condition["status"].as_str().unwrap().to_owned(),
             condition["reason"].as_str().unwrap().to_owned(),
         )
+    }
+
+    /// What goes on elsewhere, in its place between the requests.
+    pub(crate) fn notes(&self) -> impl Fn(String) + Send + 'static {
+        let state = self.state.clone();
+        move |note| state.lock().unwrap().requests.push(note)
+    }
+
+    /// An operator of the resources in Tenants that has seen everything there is.
+    pub(crate) fn work(&self, ready: Arc<Tenants>, health: Arc<Health>) -> Arc<Work> {
+        let objects = &self.state.lock().unwrap().objects;
+        let stores = managed::Stores {
+            tenants: store(objects, "tenants"),
+            policies: store(objects, "policies"),
+            tests: store(objects, "policytests"),
+            users: store(objects, "users"),
+            bindings: store(objects, "policybindings"),
+            buckets: store(objects, "buckets"),
+        };
+        let events = Events::new(&self.client, "test");
+        Arc::new(Work::new(&self.client, stores, ready, events, health, Duration::from_secs(3)))
     }
 
     pub(crate) fn message(&self) -> String {
@@ -222,8 +250,13 @@ impl State {
                 failure(409, "Conflict", "the object has been modified")
             }
             ("APPLY" | "MERGE" | "PUT", Some(live)) => {
-                if verb == "APPLY" && body["metadata"]["uid"] != live["metadata"]["uid"] {
+                let differs = |field: &str| body["metadata"][field] != live["metadata"][field];
+                if verb == "APPLY" && differs("uid") {
                     return failure(409, "Conflict", "uid mismatch");
+                }
+                let is_told = body["metadata"].get("resourceVersion").is_some();
+                if is_told && differs("resourceVersion") {
+                    return failure(409, "Conflict", "the object has been modified");
                 }
                 let mut object = live;
                 merge(&mut object, &body);

@@ -5,6 +5,9 @@
 mod bombs;
 mod cluster;
 mod life;
+mod control;
+mod managed;
+mod references;
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! What the operator puts for resources, as the control identity: each call says how something shall be, is made whole or not at
 //! all, and writes nothing where it is so already.
 //!
-//! | call | body, beside `owner {resource, uid}`, `adopt`, `boundary` | answer |
+//! | call | body, beside `owner {resource, uid}`, `adopt` or `reclaim`, `boundary` | answer |
 //! |---|---|---|
 //! | `PUT coffer/policy` | `name`, `document` | `document`, as it is in force |
 //! | `PUT coffer/user` | `name`, `secretKey`, `enabled`, `policies`, `groups` | |
@@ -9,8 +9,11 @@
 //! | `PUT coffer/binding` | `policies`, `users`, `groups` | |
 //! | `PUT coffer/bucket` | `name`, `policy`, `quota`, `tags`, `encryption {type, key}`, `requireEncryption` | `bytes`, `objects`, `protected`, and `coverage` once there was a look |
 //! | `PUT coffer/key-rotation` | `from`, `to`, `begin` | where it stands (`admin/rotation`) |
-//! | `PUT coffer/release` | `bucket`, where that is to be deleted with all that it holds | `remaining`: ask again |
+//! | `PUT coffer/release` | `bucket`, where that is to be deleted with all that it holds | `remaining`: ask again; `deleted`: how many objects and uploads this call has |
 //! | `GET coffer/policies` | | the document of each policy by name |
+//!
+//! With `adopt` a resource takes over what another hand made and what a resource has let go of; with `reclaim`, which is for those of other
+//! namespaces than the Tenant's, only what one of its own namespace has let go of. What another resource holds none takes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +37,7 @@ use crate::iam::draft::Holder;
 use crate::iam::entity::Status;
 use crate::iam::mark::{Marked, Owner};
 use crate::iam::name::Name;
-use crate::iam::owned::{For, OwnedBucket, OwnedKeys, OwnedUser};
+use crate::iam::owned::{Adopt, For, OwnedBucket, OwnedKeys, OwnedUser};
 use crate::s3::bucket_tags;
 use crate::s3::encryption::asked::named_key;
 use crate::s3::encryption::default::Mode;
@@ -47,12 +50,19 @@ pub(super) struct Whose {
     owner: Owner,
     #[serde(default)]
     adopt: bool,
+    #[serde(default)]
+    reclaim: bool,
     boundary: Option<String>,
 }
 
 impl Whose {
     pub(super) fn parse(self) -> Result<For, Refusal> {
-        let Self { owner, adopt, boundary } = self;
+        let Self { owner, adopt, reclaim, boundary } = self;
+        let adopt = match (adopt, reclaim) {
+            (true, _) => Adopt::Anything,
+            (false, true) => Adopt::LetGo,
+            (false, false) => Adopt::Nothing,
+        };
         let ceiling = boundary.map(|name| Name::policy(&name)).transpose()?;
         Ok(For { owner, adopt, ceiling })
     }
@@ -146,6 +156,14 @@ struct ReleaseBody {
     #[serde(flatten)]
     whose: Whose,
     bucket: Option<String>,
+}
+
+/// How far the deletion of a bucket has come.
+enum Deleted {
+    /// It is gone, or wasn't there.
+    All,
+    /// There is more; so many objects and uploads went now.
+    Part(usize),
 }
 
 fn policies(names: &[String]) -> Result<BTreeSet<Name>, Refusal> {
@@ -309,6 +327,7 @@ impl Admin {
     pub(super) async fn release(&self, call: &Call) -> Result<Answer, Refusal> {
         let ReleaseBody { whose, bucket } = call.json()?;
         let (iam, whose) = (self.iam()?, whose.parse()?);
+        let mut gone = None;
         if let Some(bucket) = bucket
             && let Ok(bucket) = BucketName::try_from(bucket)
         {
@@ -316,32 +335,36 @@ impl Admin {
             let snapshot = iam.snapshot();
             let mark = snapshot.mark(&Marked::Bucket(Name::bucket(&bucket)));
             let mark = mark.filter(|mark| mark.owner.resource == whose.owner.resource);
-            if let Some(mark) = mark
-                && self.deletes(&bucket, mark.number, call.now).await?
-            {
-                return answer(&json!({ "remaining": true }));
+            if let Some(mark) = mark {
+                match self.deletes(&bucket, mark.number, call.now).await? {
+                    Deleted::All => gone = Some(Name::bucket(&bucket)),
+                    Deleted::Part(count) => {
+                        return answer(&json!({ "remaining": true, "deleted": count }));
+                    }
+                }
             }
         }
         let now = call.now;
         let released = self.rotation.release(&whose.owner.resource, now).await;
         released.map_err(|error| fault::store(&error))?;
-        iam.change(|draft| draft.release(&whose.owner, now)).await?;
+        iam.change(|draft| draft.release(&whose.owner, gone.as_ref(), now)).await?;
         answer(&json!({ "remaining": false }))
     }
 
-    /// Deletes a bucket with what is in it, a part at a time; whether there is more to do.
+    /// Deletes a bucket with what is in it, a part at a time.
     async fn deletes(
         &self,
         bucket: &BucketName,
         number: u64,
         now: Timestamp,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Deleted, Refusal> {
         let failed = |error: StoreError| fault::store(&error);
         match self.store.bucket(bucket).await {
             Ok(there) if there.number == number => {}
-            Ok(_) | Err(StoreError::NoSuchBucket) => return Ok(false),
+            Ok(_) | Err(StoreError::NoSuchBucket) => return Ok(Deleted::All),
             Err(error) => return Err(failed(error)),
         }
+        let mut count: usize = 0;
         let query = ListQuery { limit: AT_ONCE, ..ListQuery::default() };
         let listing = self.store.list_objects(bucket, &query).await.map_err(failed)?;
         let keys = listing.entries.into_iter().filter_map(|entry| match entry {
@@ -352,25 +375,27 @@ impl Admin {
             self.store.delete_objects(bucket, keys.collect(), now).await.map_err(failed)?
         {
             deleted.map_err(failed)?;
+            count = count.saturating_add(1);
         }
         let query = UploadQuery { limit: AT_ONCE, ..UploadQuery::default() };
         let uploads = self.store.list_uploads(bucket, &query).await.map_err(failed)?;
         for entry in &uploads.entries {
             if let UploadEntry::Upload(upload) = entry {
                 match self.store.abort_upload(bucket, &upload.key, upload.id, now).await {
-                    Ok(()) | Err(StoreError::NoSuchUpload) => {}
+                    Ok(()) => count = count.saturating_add(1),
+                    Err(StoreError::NoSuchUpload) => {}
                     Err(error) => return Err(failed(error)),
                 }
             }
         }
         match self.store.delete_bucket(bucket, now).await {
             Ok(()) | Err(StoreError::NoSuchBucket) => {}
-            Err(StoreError::BucketNotEmpty) => return Ok(true),
+            Err(StoreError::BucketNotEmpty) => return Ok(Deleted::Part(count)),
             Err(error) => return Err(failed(error)),
         }
         let name = Name::bucket(bucket);
         self.iam()?.change(|draft| draft.delete_bucket_policy(&name, number)).await?;
-        Ok(false)
+        Ok(Deleted::All)
     }
 
     pub(super) fn own_policies(&self, _call: &Call) -> Result<Answer, Refusal> {

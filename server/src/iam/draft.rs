@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use super::entity::{
     AccessKey, BucketPolicy, Entity, Group, Parent, Quota, Status, StoredPolicy, User,
 };
+use super::mark::Marked;
 use super::name::Name;
 use super::row::{self, Row};
 use super::seal::SealingKeys;
@@ -301,6 +302,11 @@ impl Draft {
     /// # Errors
     /// Never yet; a policy is checked by its type.
     pub fn put_bucket_policy(&mut self, policy: BucketPolicy) -> Result<(), Refused> {
+        let of = Marked::Bucket(policy.bucket.clone());
+        // What a resource had put is gone, and with it what held that.
+        if self.after.marks.get(&of).is_some_and(|mark| mark.owner.has_let_go()) {
+            self.unmark(&of);
+        }
         self.put(Entity::BucketPolicy(Arc::new(policy)));
         Ok(())
     }

@@ -28,10 +28,31 @@ pub enum Marked {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Owner {
-    /// `Kind/namespace/name`: one that is made anew under its name goes on with what the earlier one had.
+    /// `Kind/namespace/name`: one that is made anew under its name goes on with what the earlier one had. Without a kind, it has let go.
     pub resource: String,
     /// Its uid.
     pub uid: String,
+}
+
+impl Owner {
+    /// The namespace of the resource; none for what is nobody's in particular.
+    pub fn namespace(&self) -> Option<&str> {
+        self.resource.split('/').nth(1)
+    }
+
+    /// This one once it has let go of what it keeps, as a bucket that outlives its resource: what it put there is held to its boundary
+    /// still, and a resource of its namespace may take it up again.
+    #[must_use]
+    pub fn let_go(&self) -> Self {
+        let rest = self.resource.split_once('/').map(|(_, rest)| rest).unwrap_or_default();
+        // No resource is of no kind, so this is no resource's own.
+        Self { resource: format!("/{rest}"), uid: self.uid.clone() }
+    }
+
+    /// Whether it has let go.
+    pub fn has_let_go(&self) -> bool {
+        self.resource.starts_with('/')
+    }
 }
 
 /// For which resource something was made, and what that wants.

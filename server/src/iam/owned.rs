@@ -9,20 +9,31 @@ use coffer_policy::Policy;
 use coffer_signature::SecretKey;
 use jiff::Timestamp;
 
-use super::Refused;
 use super::draft::{AccessKeyChange, Draft, Holder, NewAccessKey};
 use super::entity::{BucketPolicy, Entity, Group, Parent, Status, User};
 use super::mark::{Mark, Marked, Owner};
 use super::name::Name;
+use super::refused::{MadeBy, Refused};
 use super::row::Row;
+
+/// What a resource takes over that isn't its own. What is another resource's it never does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adopt {
+    /// Nothing.
+    Nothing,
+    /// What a resource of its namespace has let go of; it says so, but isn't of the Tenant's own namespace.
+    LetGo,
+    /// That, what resources of other namespaces have let go of, and what another hand made.
+    Anything,
+}
 
 /// For whom something is put, and how far it may go.
 #[derive(Clone, Debug)]
 pub struct For {
     /// The resource.
     pub owner: Owner,
-    /// Whether it takes over what isn't its own.
-    pub adopt: bool,
+    /// What it takes over.
+    pub adopt: Adopt,
     /// The policy beyond which it may give nothing.
     pub ceiling: Option<Name>,
 }
@@ -180,14 +191,9 @@ impl Draft {
                         secret_key,
                         status,
                         label: None,
-                        description: None,
+                        description: (key.description != *description).then(|| description.clone()),
                     };
-                    let AccessKeyChange { policy, expires, secret_key, status, .. } = &change;
-                    if policy.is_some()
-                        || expires.is_some()
-                        || secret_key.is_some()
-                        || status.is_some()
-                    {
+                    if !change.is_nothing() {
                         self.change_access_key(name, change, now)?;
                     }
                 }
@@ -291,11 +297,16 @@ impl Draft {
         Ok(())
     }
 
-    /// Removes all that was made for a resource, but its buckets: those only lose their mark.
+    /// Removes all that was made for a resource, but its buckets: those it lets go of. `deleted` is one that is gone already.
     ///
     /// # Errors
     /// `PolicyInUse`.
-    pub fn release(&mut self, owner: &Owner, now: Timestamp) -> Result<(), Refused> {
+    pub fn release(
+        &mut self,
+        owner: &Owner,
+        deleted: Option<&Name>,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
         for mark in self.marks_of(owner) {
             match &mark.of {
                 Marked::AccessKey(name) => self.drop_key(name)?,
@@ -309,7 +320,10 @@ impl Draft {
                     self.unmark(&mark.of);
                 }
                 Marked::Policy(name) => {
-                    let bounds = |mark: &&Arc<Mark>| mark.ceiling.as_ref() == Some(name);
+                    // What was let go of has nobody who could remove it: without its boundary it gives nothing.
+                    let bounds = |mark: &&Arc<Mark>| {
+                        mark.ceiling.as_ref() == Some(name) && !mark.owner.has_let_go()
+                    };
                     if let Some(bound) = self.after.marks.values().find(bounds) {
                         let users = format!("the {} as its boundary", bound.of.shown());
                         return Err(Refused::PolicyInUse { policy: name.clone(), users });
@@ -324,7 +338,11 @@ impl Draft {
                     self.unmark(&mark.of);
                     self.let_go(mark.attached.iter(), now)?;
                 }
-                Marked::Bucket(_) => self.unmark(&mark.of),
+                Marked::Bucket(name) if deleted == Some(name) => self.unmark(&mark.of),
+                // What it put there is held to its boundary still: without a mark nothing would hold it.
+                Marked::Bucket(_) => {
+                    self.put_mark(Mark { owner: mark.owner.let_go(), ..Mark::clone(&mark) });
+                }
                 // It goes with the last that names it.
                 Marked::Group(_) => {}
             }
@@ -334,13 +352,9 @@ impl Draft {
 
     /// The mark to put on something that is there or not, if this resource may.
     fn mark(&self, of: Marked, exists: bool, whose: &For) -> Result<Mark, Refused> {
-        let not_owned = |by: String| Refused::NotOwned { what: of.shown(), by };
-        match self.after.marks.get(&of) {
-            Some(mark) if mark.owner.resource != whose.owner.resource && !whose.adopt => {
-                return Err(not_owned(format!("the resource `{}`", mark.owner.resource)));
-            }
-            None if exists && !whose.adopt => return Err(not_owned("another hand".to_owned())),
-            Some(_) | None => {}
+        let mark = self.after.marks.get(&of).map(|mark| &mark.owner);
+        if let Some(by) = is_anothers(mark, exists, whose) {
+            return Err(Refused::NotOwned { what: of.shown(), by });
         }
         let For { owner, adopt: _, ceiling } = whose;
         let (owner, ceiling) = (owner.clone(), ceiling.clone());
@@ -353,7 +367,7 @@ impl Draft {
         }
     }
 
-    fn unmark(&mut self, of: &Marked) {
+    pub(super) fn unmark(&mut self, of: &Marked) {
         if self.after.marks.remove(of).is_some() {
             self.rows.insert(Row::Mark(of.clone()), None);
         }
@@ -461,3 +475,27 @@ impl Draft {
         Ok(())
     }
 }
+
+/// Whose something is that a resource may not have; `None`: it may.
+fn is_anothers(mark: Option<&Owner>, exists: bool, whose: &For) -> Option<MadeBy> {
+    let For { owner, adopt, ceiling: _ } = whose;
+    let is_near = |mark: &Owner| mark.namespace() == owner.namespace();
+    match mark {
+        Some(mark) if mark.resource == owner.resource => None,
+        Some(mark) if !mark.has_let_go() && is_near(mark) => {
+            Some(MadeBy::Resource(mark.resource.clone()))
+        }
+        Some(mark) if !mark.has_let_go() => Some(MadeBy::Elsewhere),
+        Some(mark) if is_near(mark) => (*adopt == Adopt::Nothing).then_some(MadeBy::Hand),
+        Some(_) => (*adopt != Adopt::Anything).then_some(MadeBy::Elsewhere),
+        None if !exists => None,
+        None => match adopt {
+            Adopt::Nothing => Some(MadeBy::Hand),
+            Adopt::LetGo => Some(MadeBy::ForeignHand),
+            Adopt::Anything => None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! Why a change of identities or policies isn't made.
 
+use std::fmt;
+
 use super::name::Name;
 
 /// A change that isn't made. Nothing of it took place.
@@ -64,14 +66,12 @@ pub enum Refused {
     #[error("the policy `{0}` is built in")]
     BuiltIn(Name),
     /// It was made by another hand, or for another resource.
-    #[error(
-        "the {what} exists and was made by {by}; set `spec.adopt: true` to take it over, or choose another name"
-    )]
+    #[error("the {what} exists and was made {by}")]
     NotOwned {
         /// Kind and name.
         what: String,
         /// Whose it is.
-        by: String,
+        by: MadeBy,
     },
     /// What isn't held to the boundary gets nothing from a resource that is.
     #[error(
@@ -84,4 +84,37 @@ pub enum Refused {
     /// A row can't be sealed.
     #[error("a row can't be sealed")]
     Unsealable,
+}
+
+/// Whose it is that a resource may not have, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MadeBy {
+    /// This resource of the same namespace.
+    Resource(String),
+    /// A resource of another namespace, which isn't told.
+    Elsewhere,
+    /// Another hand, and the resource may take it over if it says so.
+    Hand,
+    /// Another hand, and the resource's namespace isn't the Tenant's own.
+    ForeignHand,
+}
+
+impl fmt::Display for MadeBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resource(resource) => write!(
+                f,
+                "for the resource `{resource}`; delete that (if it is gone already, make and delete it once more), or choose another name"
+            ),
+            Self::Elsewhere => {
+                f.write_str("for a resource of another namespace; choose another name")
+            }
+            Self::Hand => f.write_str(
+                "by another hand; set `spec.adopt: true` to take it over, or choose another name",
+            ),
+            Self::ForeignHand => f.write_str(
+                "by another hand, and only a resource in the Tenant's own namespace may take it over; choose another name",
+            ),
+        }
+    }
 }

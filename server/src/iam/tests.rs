@@ -246,7 +246,7 @@ async fn a_bucket_of_a_resource_is_there_with_its_mark_or_not_at_all() {
     use coffer_store::{BucketName, BucketSettings, StoreError};
 
     use super::mark::{Marked, Owner};
-    use super::owned::{For, OwnedBucket};
+    use super::owned::{Adopt, For, OwnedBucket};
 
     let folder = TempDir::new().unwrap();
     let store = store(folder.path()).await;
@@ -254,7 +254,7 @@ async fn a_bucket_of_a_resource_is_there_with_its_mark_or_not_at_all() {
     let photos: BucketName = "photos".parse().unwrap();
     let whose = For {
         owner: Owner { resource: "Bucket/team/photos".to_owned(), uid: "1".to_owned() },
-        adopt: false,
+        adopt: Adopt::Nothing,
         ceiling: None,
     };
     let put = |draft: &mut Draft, made: &Bucket| {

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::schema;
-use crate::iam::{Managed, Of, Resources, Stepped, World, release, step};
+use crate::iam::managed::tenant_of;
+use crate::iam::{Hold, Key, Managed, Of, Released, Resources, Stepped, World, release, step};
 use crate::tenant::status::Outcome;
 
 /// A resource of any kind that lives in a Tenant, in the order in which they are best made.
@@ -97,22 +98,28 @@ impl AnyResource {
         each!(self, one => one.of())
     }
 
+    /// The Tenant that it names.
+    pub fn tenant(&self) -> Key {
+        each!(self, one => tenant_of(one.tenant_ref(), &one.of().namespace))
+    }
+
     /// With the status that it had.
     pub fn set_status(&mut self, status: Value) {
         each!(self, one => one.status = serde_json::from_value(status).ok());
     }
 
     /// Brings it one step further.
-    pub async fn step(&self, world: &dyn World, now: Timestamp) -> Stepped {
-        each!(self, one => Box::pin(step(one.as_ref(), world, now)).await)
+    pub async fn step(&self, world: &dyn World, hold: &dyn Hold, now: Timestamp) -> Stepped {
+        each!(self, one => Box::pin(step(one.as_ref(), world, hold, now)).await)
     }
 
     /// Removes what it has made.
     ///
     /// # Errors
     /// Why it isn't removed yet.
-    pub async fn release(&self, world: &dyn World, now: Timestamp) -> Result<(), Outcome> {
-        each!(self, one => Box::pin(release(one.as_ref(), world, now)).await)
+    pub async fn release(&self, world: &dyn World, now: Timestamp) -> Result<Released, Outcome> {
+        let bucket = each!(self, one => one.deletes());
+        Box::pin(release(self.of(), &self.tenant(), bucket, world, now)).await
     }
 }
 

@@ -13,21 +13,31 @@ use kube::{Client, ResourceExt as _};
 use serde_json::{Map, Value, json};
 
 use super::super::Failure;
-use crate::iam::world::lets_in;
-use crate::iam::{Calls, Kept, Key, Of, Resources, Standing, Tenants, World};
+use super::super::by_name::by_name;
+use crate::iam::world::inhabits;
+use crate::iam::{
+    Calls, Doors, Inhabitants, Kept, Key, Managed, Of, Resources, Standing, Tenants, World,
+};
 use crate::tenant::build::{MANAGED_BY_LABEL, MANAGER};
 use crate::tenant::found::SecretData;
 use crate::tenant::status::Outcome;
 use crate::watch::{Seen, Watched};
 
 /// What the cluster holds, as last seen.
-pub(super) struct Stores {
-    pub(super) tenants: Seen<Watched>,
-    pub(super) policies: Seen<DeserializeGuard<Policy>>,
-    pub(super) tests: Seen<DeserializeGuard<PolicyTest>>,
-    pub(super) users: Seen<DeserializeGuard<User>>,
-    pub(super) bindings: Seen<DeserializeGuard<PolicyBinding>>,
-    pub(super) buckets: Seen<DeserializeGuard<Bucket>>,
+#[expect(missing_debug_implementations, reason = "it would print the cluster")]
+pub struct Stores {
+    /// Tenants.
+    pub tenants: Seen<Watched>,
+    /// Policies.
+    pub policies: Seen<DeserializeGuard<Policy>>,
+    /// Their tests.
+    pub tests: Seen<DeserializeGuard<PolicyTest>>,
+    /// Users.
+    pub users: Seen<DeserializeGuard<User>>,
+    /// Attachments.
+    pub bindings: Seen<DeserializeGuard<PolicyBinding>>,
+    /// Buckets.
+    pub buckets: Seen<DeserializeGuard<Bucket>>,
 }
 
 pub(super) struct Cluster {
@@ -65,16 +75,21 @@ impl Cluster {
 }
 
 /// What a failure of the API server means.
-fn failed(what: String, cause: kube::Error) -> Outcome {
+pub(super) fn failed(what: String, cause: kube::Error) -> Outcome {
     Failure::Api { what, cause: Box::new(cause) }.outcome()
 }
 
-fn all<K: kube::Resource<DynamicType = ()> + Clone>(seen: &Seen<DeserializeGuard<K>>) -> Vec<K>
-where
-    DeserializeGuard<K>: kube::Resource<DynamicType = ()> + Clone,
-{
-    let mut all: Vec<K> =
-        seen.all().iter().filter_map(|guard| guard.0.as_ref().ok().cloned()).collect();
+/// Those that name this Tenant from where it lets them in.
+fn inhabiting<K: Managed>(
+    seen: &Seen<DeserializeGuard<K>>,
+    tenant: &Key,
+    doors: Doors<'_>,
+) -> Vec<K> {
+    let that = |guard: &DeserializeGuard<K>| {
+        guard.0.as_ref().is_ok_and(|resource| inhabits(resource, tenant, doors))
+    };
+    let found = seen.all_that(that);
+    let mut all: Vec<K> = found.iter().filter_map(|guard| guard.0.as_ref().ok().cloned()).collect();
     // The store's order is another in each process: what is told of the first of several would change with it.
     all.sort_by_cached_key(|resource| (resource.namespace(), resource.name_any()));
     all
@@ -91,8 +106,7 @@ impl World for Cluster {
             Err(_unreadable) if key.namespace == from => return Standing::NotReady,
             Err(_unreadable) => return Standing::NotAllowed(None),
         };
-        let allowed = tenant.spec.allowed_namespaces.as_ref().map(|allowed| &allowed.selector);
-        if key.namespace != from && !lets_in(allowed, from) {
+        if !Doors::of(tenant).let_in(key, from) {
             return Standing::NotAllowed(self.ready.get(key));
         }
         if tenant.metadata.deletion_timestamp.is_some() {
@@ -102,9 +116,8 @@ impl World for Cluster {
     }
 
     async fn secret(&self, of: &Of, name: &str) -> Result<Option<Kept>, Outcome> {
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), &of.namespace);
-        let found =
-            api.get_opt(name).await.map_err(|cause| failed(format!("Secret `{name}`"), cause))?;
+        let found = by_name::<Secret>(&self.client, &of.namespace, name).await;
+        let found = found.map_err(|failure| failure.outcome())?;
         Ok(found.map(|secret| Kept {
             owned: secret.owner_references().iter().any(|owner| owner.uid == of.uid),
             version: secret.uid().zip(secret.resource_version()),
@@ -164,21 +177,25 @@ impl World for Cluster {
         namespace: &str,
         name: &str,
     ) -> Result<Option<BTreeMap<String, String>>, Outcome> {
-        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
-        let found = api.get_opt(name).await;
-        let found = found.map_err(|cause| failed(format!("ConfigMap `{name}`"), cause))?;
+        let found = by_name::<ConfigMap>(&self.client, namespace, name).await;
+        let found = found.map_err(|failure| failure.outcome())?;
         Ok(found.map(|found| found.data.unwrap_or_default()))
     }
 
-    fn resources(&self) -> Resources {
-        let Stores { tenants: _, policies, tests, users, bindings, buckets } = &self.stores;
-        Resources {
-            policies: all(policies),
-            tests: all(tests),
-            users: all(users),
-            bindings: all(bindings),
-            buckets: all(buckets),
-        }
+    fn inhabitants(&self, tenant: &Key) -> Inhabitants {
+        let Stores { tenants, policies, tests, users, bindings, buckets } = &self.stores;
+        let guard = tenants.find(&tenant.namespace, &tenant.name);
+        let found = guard.as_ref().and_then(|guard| guard.0.as_ref().ok());
+        // One that can't be read lets in nobody else.
+        let doors = found.map_or(Doors::Known(None), Doors::of);
+        let all = Resources {
+            policies: inhabiting(policies, tenant, doors),
+            tests: inhabiting(tests, tenant, doors),
+            users: inhabiting(users, tenant, doors),
+            bindings: inhabiting(bindings, tenant, doors),
+            buckets: inhabiting(buckets, tenant, doors),
+        };
+        Inhabitants::of(tenant, doors, all)
     }
 
     fn calls(&self) -> &Calls {

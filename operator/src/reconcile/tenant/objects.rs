@@ -9,6 +9,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use serde_json::json;
 use tracing::info;
 
+use super::super::by_name::by_name;
 use super::super::{Context, Failure, KIND};
 use super::report::{publish_to, tenant_reference};
 use super::volume::{self, Held, Volume};
@@ -112,9 +113,15 @@ async fn secret(
     name: &str,
     context: &Context,
 ) -> Result<Option<Secret>, Failure> {
-    let api: Api<Secret> = Api::namespaced(context.client.clone(), &tenant.namespace);
-    let failed = |cause| Failure::Api { what: format!("Secret `{name}`"), cause: Box::new(cause) };
-    api.get_opt(name).await.map_err(failed)
+    by_name(&context.client, &tenant.namespace, name).await
+}
+
+async fn config_map(
+    tenant: &ValidTenant,
+    name: &str,
+    context: &Context,
+) -> Result<Option<ConfigMap>, Failure> {
+    by_name(&context.client, &tenant.namespace, name).await
 }
 
 /// Reads what holds the Tenant's certificates. None of it is named by the spec.
@@ -150,7 +157,7 @@ pub(super) async fn find_named(tenant: &ValidTenant, context: &Context) -> Resul
         None => Ok(None),
     };
     let asked_map = async |name: Option<&str>| match name {
-        Some(name) => config_map(tenant, name, context).await,
+        Some(name) => by_name::<ConfigMap>(&context.client, &tenant.namespace, name).await,
         None => Ok(None),
     };
     let provider = tenant.kms.as_ref().map(|kms| &kms.provider);
@@ -173,17 +180,6 @@ pub(super) async fn find_named(tenant: &ValidTenant, context: &Context) -> Resul
         ownership::check("Secret", &secret.metadata, tenant, Mark::Label)?;
     }
     Ok(Named { root, iam, kms, kms_ca, audit_token, audit_ca, audit_ca_map })
-}
-
-async fn config_map(
-    tenant: &ValidTenant,
-    name: &str,
-    context: &Context,
-) -> Result<Option<ConfigMap>, Failure> {
-    let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &tenant.namespace);
-    let failed =
-        |cause| Failure::Api { what: format!("ConfigMap `{name}`"), cause: Box::new(cause) };
-    api.get_opt(name).await.map_err(failed)
 }
 
 fn bytes(config_map: &ConfigMap) -> SecretData {

@@ -10,7 +10,7 @@ use kube::{Resource as _, ResourceExt as _};
 use serde_json::json;
 use tracing::{info, warn};
 
-use super::super::{Context, KIND, StatusError};
+use super::super::{Context, KIND, StatusError, is_gone};
 use super::now;
 use crate::event::Weight;
 use crate::tenant::build::MANAGER;
@@ -68,17 +68,9 @@ pub(super) async fn patch_status(
     });
     match api.patch_status(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(body)).await {
         Ok(_) => Ok(()),
-        // It is gone, or another of its name is there: nothing to say.
-        Err(kube::Error::Api(answer))
-            if answer.code == 404 || (answer.code == 409 && answer.message.contains("uid")) =>
-        {
-            Ok(())
-        }
-        Err(cause) => Err(StatusError {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            cause: Box::new(cause),
-        }),
+        // Nothing to say.
+        Err(cause) if is_gone(&cause) => Ok(()),
+        Err(cause) => Err(StatusError::of("status", KIND, namespace, name, cause)),
     }
 }
 

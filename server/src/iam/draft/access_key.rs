@@ -52,6 +52,19 @@ pub struct AccessKeyChange {
     pub expires: Option<Option<Timestamp>>,
 }
 
+impl AccessKeyChange {
+    /// Whether nothing would change.
+    pub fn is_nothing(&self) -> bool {
+        let Self { secret_key, status, policy, label, description, expires } = self;
+        secret_key.is_none()
+            && status.is_none()
+            && policy.is_none()
+            && label.is_none()
+            && description.is_none()
+            && expires.is_none()
+    }
+}
+
 impl Draft {
     /// Makes an access key.
     ///
