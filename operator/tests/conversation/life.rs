@@ -82,6 +82,8 @@ async fn a_transient_error_changes_nothing_until_it_lasts() {
         // Its Service was changed by another hand, so that there is something to do.
         let mut service = cluster.object("services/photos").unwrap();
         service["spec"]["ports"] = json!([]);
+        // It isn't just made, so there is nothing to take over first.
+        service["metadata"]["managedFields"] = json!([]);
         cluster.set("services/photos", service);
         cluster.fill_stores();
         let mut seen = tenant();
