@@ -56,10 +56,13 @@ pub fn issue_with(folder: &Path, serial: u64, edit: impl FnOnce(&mut Certificate
     replace(folder, "tls/tls.key", &key.serialize_pem());
 }
 
+/// Puts a certificate into a folder.
+pub type Issue = fn(&Path);
+
 /// What is wrong with a certificate that a client must not believe, and how to put one into a folder.
 ///
 /// CVE-2022-31105, CVE-2025-67601.
-pub const UNBELIEVABLE: [(&str, fn(&Path)); 5] = [
+pub const UNBELIEVABLE: [(&str, Issue); 5] = [
     ("of another authority", |folder| {
         let other = tempfile::TempDir::new().expect("a folder");
         write(other.path());

@@ -48,7 +48,7 @@ impl Server {
             address: listener.local_addr().unwrap(),
             host: valid.service_host(&settings),
             port: 443,
-            roots: material.authority.roots().to_owned(),
+            roots: material.authority.roots(),
             region: valid.region.clone(),
         };
         let endpoint = format!("https://{}", target.host);
