@@ -1,7 +1,5 @@
 //! Clients that people bring, over the Service's name, with what is in the Tenant's namespace.
 
-use std::process::Command;
-
 use coffer_tests::clients;
 use coffer_tests::cluster::{self, get, namespace, secret, tenant, wait_ready};
 use coffer_tests::mc::Mc;
@@ -51,7 +49,8 @@ impl Reached {
 async fn i1_boto3_does_its_whole_work() {
     let reached = Reached::at("boto3");
     // It needs a domain that leads to the server.
-    let passed = clients::boto3_suite(reached.environment(), &["virtual_host_addressing"]);
+    let python = clients::led_by(&clients::python("python"), reached.environment());
+    let passed = clients::boto3_suite(python, &["virtual_host_addressing"]);
     assert!(passed > 40, "only {passed} cases");
     println!("{passed} cases of boto3 over the Service's name");
 }
@@ -68,15 +67,8 @@ async fn i3_the_aws_cli_lists_copies_and_uploads_in_parts() {
     let reached = Reached::at("aws-cli");
     let folder = reached.folder.path();
     let aws = |line: &str| {
-        let mut command = Command::new(clients::python("aws"));
-        command
-            .current_dir(folder)
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .envs(reached.environment())
-            .env("AWS_CONFIG_FILE", "/dev/null")
-            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-            .args(line.split(' '));
+        let mut command = clients::led_by(&clients::python("aws"), reached.environment());
+        command.current_dir(folder).args(line.split(' '));
         String::from_utf8(clients::run(&mut command).stdout).unwrap()
     };
     // Above 8 MiB it uploads in parts.

@@ -83,7 +83,8 @@ async fn boto3_does_its_whole_work_with_what_is_printed() {
     let stage = Stage::played(&[("photos.yaml", &tenant("photos", ""))]);
     let environment = printed(&stage).await;
     // It needs a domain that leads to this machine, and an endpoint below it.
-    let passed = clients::boto3_suite(environment, &["virtual_host_addressing"]);
+    let python = clients::led_by(&clients::python("python"), environment);
+    let passed = clients::boto3_suite(python, &["virtual_host_addressing"]);
     assert!(passed > 40, "only {passed} cases");
 }
 
