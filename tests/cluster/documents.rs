@@ -162,8 +162,9 @@ const DELIVERED: Duration = Duration::from_mins(2);
 
 /// Applies a folder's kustomization as this program does, server-side and in its name, and waits until all of it is there; the objects.
 async fn deliver(nothing: &Nothing, program: &str, path: &str) -> Vec<Value> {
-    let apply =
-        format!("kubectl apply --server-side --force-conflicts --field-manager={program} -k {path}");
+    let apply = format!(
+        "kubectl apply --server-side --force-conflicts --field-manager={program} -k {path}"
+    );
     nothing.run(&apply);
     let list = format!("kubectl get -k {path} -o json");
     let (objects, took) = cluster::eventually(path, DELIVERED, async || {
@@ -219,7 +220,8 @@ async fn n3_flux_brings_the_operator_and_then_a_tenant() {
     namespace("flux-system");
     kubectl(&["apply", "-f", "examples/gitops/flux.yaml"]);
     // As the API server has it, defaults too.
-    let listed = kubectl(&["get", "kustomizations.kustomize.toolkit.fluxcd.io", "-A", "-o", "json"]);
+    let listed =
+        kubectl(&["get", "kustomizations.kustomize.toolkit.fluxcd.io", "-A", "-o", "json"]);
     let listed: Value = serde_json::from_str(&listed).unwrap();
     let all = listed["items"].as_array().unwrap();
     assert_eq!(all.len(), 2);
@@ -234,7 +236,8 @@ async fn n3_flux_brings_the_operator_and_then_a_tenant() {
                 continue;
             }
             let source = &one["spec"]["sourceRef"];
-            let repository = get("gitrepositories.source.toolkit.fluxcd.io", "flux-system", "platform");
+            let repository =
+                get("gitrepositories.source.toolkit.fluxcd.io", "flux-system", "platform");
             assert_eq!(source["name"], repository["metadata"]["name"]);
             assert_eq!((&one["spec"]["wait"], &one["spec"]["prune"]), (&true.into(), &true.into()));
             let path = one["spec"]["path"].as_str().unwrap();

@@ -19,16 +19,21 @@ async fn a1_a_tenant_answers_within_seconds_of_its_manifest() {
     wait_ready("first", "warm");
 
     // Each try is another Tenant, from nothing: names `photos`, `photos-2`, `photos-3`.
-    let name = |number: u8| if number == 1 { "photos".to_owned() } else { format!("photos-{number}") };
-    cluster::best_of_three("from apply to the first signed request", FIRST_ANSWER, async |number| {
-        let start = Instant::now();
-        cluster::apply(&tenant("first", &name(number), ""));
-        wait_ready("first", &name(number));
-        let answer = client("first", &name(number)).send("PUT", "/album", "", &[], "").await;
-        let took = start.elapsed();
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        took
-    })
+    let name =
+        |number: u8| if number == 1 { "photos".to_owned() } else { format!("photos-{number}") };
+    cluster::best_of_three(
+        "from apply to the first signed request",
+        FIRST_ANSWER,
+        async |number| {
+            let start = Instant::now();
+            cluster::apply(&tenant("first", &name(number), ""));
+            wait_ready("first", &name(number));
+            let answer = client("first", &name(number)).send("PUT", "/album", "", &[], "").await;
+            let took = start.elapsed();
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            took
+        },
+    )
     .await;
     let photos = client("first", "photos");
 

@@ -25,7 +25,6 @@ const REQUESTS: Duration = Duration::from_secs(1);
 /// Two operators that want the same lease, each behind a proxy of its own, which counts its writes: none of leases or events.
 struct Two {
     folder: TempDir,
-    access: Access,
     health: [String; 2],
     proxies: [Proxy; 2],
 }
@@ -41,7 +40,7 @@ impl Two {
             access.write_kubeconfig(&folder.path().join(name), &proxy.url());
         }
         let health = NAMES.map(|_| free_address());
-        Self { folder, access, health, proxies }
+        Self { folder, health, proxies }
     }
 
     fn start(&self, which: usize) -> Operator {
@@ -68,7 +67,6 @@ impl Two {
             (metric(&self.health[0], "coffer_operator_leader") == Some(1.0)).then_some(())
         })
         .await;
-        assert!(!self.access.server.is_empty());
         [first, second]
     }
 }
@@ -129,7 +127,10 @@ async fn l1_an_operator_that_is_told_to_end_hands_over_at_once() {
     })
     .await;
     println!("ended {ended:?} after SIGTERM; the next one leads {took:?} later");
-    assert!(took < LOOK + REQUESTS, "{took:?}: the lease was waited for, as if it had not been released");
+    assert!(
+        took < LOOK * 2 + REQUESTS,
+        "{took:?}: the lease was waited for, as if it had not been released"
+    );
     assert_eq!(holder(), NAMES[1]);
     wait_ready("handed", "between");
     cluster::apply(&tenant("handed", "after", ""));
@@ -171,10 +172,8 @@ async fn l2_of_two_operators_one_works_and_the_other_takes_over_from_the_dead() 
     let killed = Instant::now();
     drop(first);
     assert_ne!(holder(), NAMES[1], "it didn't wait for the lease's end");
-    eventually("the second one leads", LIFE * 3, async || {
-        (holder() == NAMES[1]).then_some(())
-    })
-    .await;
+    eventually("the second one leads", LIFE * 3, async || (holder() == NAMES[1]).then_some(()))
+        .await;
     let took = killed.elapsed();
     println!("the other leads {took:?} after the kill; a lease holds for {LIFE:?}");
     // It counts from the last renewal that it saw, which may be a look old, and looks every so often.
@@ -187,10 +186,14 @@ async fn l2_of_two_operators_one_works_and_the_other_takes_over_from_the_dead() 
     // What was done already isn't done again, and the rest once.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let writes = writes_of(OPERATOR, since);
-    let again: Vec<&String> =
-        writes.iter().filter(|write| write.split(" two/").nth(1).is_some_and(|it| it.starts_with("one"))).collect();
+    let again: Vec<&String> = writes
+        .iter()
+        .filter(|write| write.split(" two/").nth(1).is_some_and(|it| it.starts_with("one")))
+        .collect();
     assert!(again.is_empty(), "{again:#?}");
-    for object in ["statefulsets  two/other", "services  two/other", "persistentvolumeclaims  two/other-data"] {
+    for object in
+        ["statefulsets  two/other", "services  two/other", "persistentvolumeclaims  two/other-data"]
+    {
         let made = format!("create {object}");
         let times = writes.iter().filter(|write| **write == made).count();
         assert!(times <= 1, "{made}: {times} times\n{writes:#?}");
@@ -221,19 +224,27 @@ async fn l3_metrics_are_served_in_the_cluster() {
             .arg(format!("http://{service}/metrics")),
     );
     let answer = String::from_utf8(answer.stdout).unwrap();
-    assert!(answer.to_lowercase().contains("content-type: application/openmetrics-text"), "{answer}");
+    assert!(
+        answer.to_lowercase().contains("content-type: application/openmetrics-text"),
+        "{answer}"
+    );
     assert!(answer.ends_with("# EOF\n"), "{answer}");
-    let of = |series: &str| value(&answer, series).unwrap_or_else(|| panic!("no {series} in\n{answer}"));
+    let of =
+        |series: &str| value(&answer, series).unwrap_or_else(|| panic!("no {series} in\n{answer}"));
     assert!(of(r#"coffer_operator_reconcile_duration_seconds_count{kind="Tenant"}"#) > 1.0);
     assert!(of(r#"coffer_operator_reconcile_duration_seconds_sum{kind="Tenant"}"#) > 0.0);
-    assert!(of(r#"coffer_operator_reconcile_duration_seconds_bucket{le="+Inf",kind="Tenant"}"#) > 1.0);
+    assert!(
+        of(r#"coffer_operator_reconcile_duration_seconds_bucket{le="+Inf",kind="Tenant"}"#) > 1.0
+    );
     assert!(of(r#"coffer_operator_reconciles_running{kind="Tenant"}"#) >= 0.0);
-    let errors = r#"coffer_operator_reconcile_errors_total{kind="Tenant",reason="ReferenceNotFound"}"#;
+    let errors =
+        r#"coffer_operator_reconcile_errors_total{kind="Tenant",reason="ReferenceNotFound"}"#;
     assert!(of(errors) >= 1.0);
     assert!(of(r#"coffer_operator_writes_total{kind="StatefulSet"}"#) >= 1.0);
     assert_eq!(of("coffer_operator_leader").to_string(), "1");
     // The certificate's end, as the status has it.
-    let ends = of(r#"coffer_operator_certificate_not_after_seconds{namespace="measured",name="photos"}"#);
+    let ends =
+        of(r#"coffer_operator_certificate_not_after_seconds{namespace="measured",name="photos"}"#);
     let status = get("tenant", "measured", "photos")["status"]["certificate"]["notAfter"].clone();
     let told: jiff::Timestamp = status.as_str().unwrap().parse().unwrap();
     assert_eq!(ends.to_string(), told.as_second().to_string());
@@ -245,6 +256,10 @@ async fn l3_metrics_are_served_in_the_cluster() {
     })
     .await;
     for probe in ["livez", "readyz"] {
-        clients::run(Command::new("curl").args(["-sS", "--fail", "--noproxy", "*"]).arg(format!("http://{service}/{probe}")));
+        clients::run(
+            Command::new("curl")
+                .args(["-sS", "--fail", "--noproxy", "*"])
+                .arg(format!("http://{service}/{probe}")),
+        );
     }
 }

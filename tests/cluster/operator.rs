@@ -22,7 +22,8 @@ impl Access {
         let encoded = cluster["certificate-authority-data"].as_str().unwrap();
         let decode = ["-c", "printf %s \"$1\" | base64 -d", "sh", encoded];
         let roots = Command::new("sh").args(decode).output().unwrap().stdout;
-        let account = ["create", "token", "coffer-operator", "-n", cluster::SYSTEM, "--duration=1h"];
+        let account =
+            ["create", "token", "coffer-operator", "-n", cluster::SYSTEM, "--duration=1h"];
         let token = kubectl(&account).trim().to_owned();
         Self { server: cluster["server"].as_str().unwrap().to_owned(), roots, token }
     }

@@ -13,7 +13,12 @@ use serde_json::{Value, json};
 fn assert_golden(name: &str, is: &str) {
     let file: PathBuf = cluster::repository().join("tests/cluster/golden").join(name);
     let kept = std::fs::read_to_string(&file).unwrap_or_default();
-    assert_eq!(kept.trim(), is.trim(), "{name}: review the change, and write it to {}", file.display());
+    assert_eq!(
+        kept.trim(),
+        is.trim(),
+        "{name}: review the change, and write it to {}",
+        file.display()
+    );
 }
 
 /// The rules of a role as YAML, without what the cluster adds to it.
@@ -35,10 +40,8 @@ fn bindings(namespace: &str, account: &str) -> Vec<String> {
     let all = kubectl(&["get", "clusterrolebindings,rolebindings", "-A", "-o", "json"]);
     let all: Value = serde_json::from_str(&all).unwrap();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let groups = [
-        format!("system:serviceaccounts:{namespace}"),
-        "system:serviceaccounts".to_owned(),
-    ];
+    let groups =
+        [format!("system:serviceaccounts:{namespace}"), "system:serviceaccounts".to_owned()];
     let mut found: Vec<String> = all["items"]
         .as_array()
         .unwrap()
@@ -148,7 +151,9 @@ async fn h2_pods_of_tenants_can_do_nothing_in_the_cluster() {
     let user = "system:serviceaccount:rights:photos";
     assert_eq!(
         bindings("rights", "photos"),
-        ["ClusterRoleBinding /system:service-account-issuer-discovery -> ClusterRole system:service-account-issuer-discovery"]
+        [
+            "ClusterRoleBinding /system:service-account-issuer-discovery -> ClusterRole system:service-account-issuer-discovery"
+        ]
     );
     // No more than an account has that nobody has given anything.
     let nobody = rights("system:serviceaccount:rights:nobody", "rights");
@@ -178,7 +183,14 @@ async fn h3_a_token_in_a_secret_of_our_name_is_not_ours() {
         "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: victim, namespace: tokens}\n",
     );
     cluster::apply(&tenant("tokens", "host", ""));
-    let secrets = ["root-root", "tls-tls", "authority-authority", "control-control-ca", "iam-iam", "anna-keys"];
+    let secrets = [
+        "root-root",
+        "tls-tls",
+        "authority-authority",
+        "control-control-ca",
+        "iam-iam",
+        "anna-keys",
+    ];
     for name in secrets {
         cluster::apply(&format!(
             "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/service-account-token\nmetadata:\n  name: {name}\n  namespace: tokens\n  \
@@ -187,11 +199,12 @@ async fn h3_a_token_in_a_secret_of_our_name_is_not_ours() {
     }
     let mut before = Vec::new();
     for name in secrets {
-        let (secret, _) = eventually("the cluster has filled it", Duration::from_secs(20), async || {
-            let secret = get("secret", "tokens", name);
-            secret["data"]["token"].is_string().then_some(secret)
-        })
-        .await;
+        let (secret, _) =
+            eventually("the cluster has filled it", Duration::from_secs(20), async || {
+                let secret = get("secret", "tokens", name);
+                secret["data"]["token"].is_string().then_some(secret)
+            })
+            .await;
         before.push(secret);
     }
     wait_ready("tokens", "host");
@@ -224,7 +237,14 @@ async fn h3_a_token_in_a_secret_of_our_name_is_not_ours() {
     for (name, before) in secrets.iter().zip(before) {
         assert_eq!(get("secret", "tokens", name), before, "{name}");
         let token = before["data"]["token"].as_str().unwrap_or_default().to_owned();
-        let told = kubectl(&["get", "tenants,users.coffer.dev,configmaps,events", "-n", "tokens", "-o", "json"]);
+        let told = kubectl(&[
+            "get",
+            "tenants,users.coffer.dev,configmaps,events",
+            "-n",
+            "tokens",
+            "-o",
+            "json",
+        ]);
         assert!(!told.contains(&token), "the token in {name} is told");
     }
     kubectl(&["delete", "user.coffer.dev", "anna", "-n", "tokens", "--timeout=60s"]);
@@ -255,8 +275,12 @@ async fn h4_a_reference_reads_nothing_in_another_namespace() {
     // Some rounds of reading by name.
     tokio::time::sleep(Duration::from_secs(8)).await;
     let read = secrets_read_by(OPERATOR, since);
-    assert!(read.iter().any(|read| read == "get refers/mine"), "nothing is in the record: {read:?}");
-    let elsewhere: Vec<&String> = read.iter().filter(|read| !read.starts_with("get refers/")).collect();
+    assert!(
+        read.iter().any(|read| read == "get refers/mine"),
+        "nothing is in the record: {read:?}"
+    );
+    let elsewhere: Vec<&String> =
+        read.iter().filter(|read| !read.starts_with("get refers/")).collect();
     assert!(elsewhere.iter().all(|read| !read.contains(" referred/")), "{elsewhere:?}");
     assert!(read.iter().all(|read| read.starts_with("get ")), "{read:?}");
     kubectl(&["delete", "user.coffer.dev", "anna", "-n", "refers", "--timeout=60s"]);

@@ -139,14 +139,22 @@ disable_mlock = true
         let commands = documented("sh");
         assert_eq!(commands.matches('…').count(), 2, "{commands}");
         let commands = commands
-            .replace("kubernetes_host=https://…", &format!("kubernetes_host={}", view(".clusters[0].cluster.server")))
+            .replace(
+                "kubernetes_host=https://…",
+                &format!("kubernetes_host={}", view(".clusters[0].cluster.server")),
+            )
             .replace("token_reviewer_jwt=…", &format!("token_reviewer_jwt={}", reviewer.trim()))
             .replace("@ca.crt", &format!("@{}", view(".clusters[0].cluster.certificate-authority")))
             .replace("_namespaces=photos", &format!("_namespaces={namespace}"));
         let mut shell = Command::new("bash");
         shell
             .current_dir(self.folder.path())
-            .args(["-euo", "pipefail", "-c", &format!("vault() {{ \"$VAULT\" \"$@\"; }}\n{commands}")])
+            .args([
+                "-euo",
+                "pipefail",
+                "-c",
+                &format!("vault() {{ \"$VAULT\" \"$@\"; }}\n{commands}"),
+            ])
             .env("VAULT", fs::canonicalize(programs()).unwrap().join("vault"))
             .env("VAULT_ADDR", Self::address())
             .env("VAULT_CACERT", "ca.crt")

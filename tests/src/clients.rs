@@ -55,10 +55,7 @@ pub fn run(command: &mut Command) -> Output {
 }
 
 /// A command whose environment leads AWS's clients by these variables `AWS_…`, and by nothing of this machine's.
-pub fn led_by(
-    program: &Path,
-    environment: impl IntoIterator<Item = (String, String)>,
-) -> Command {
+pub fn led_by(program: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()

@@ -117,6 +117,10 @@ pub async fn best_of_three(
 pub fn namespace(name: &str) {
     // Before the definitions are there, there is none to delete.
     output("kubectl", &["delete", "tenants", "--all", "-A", "--wait=false"], "");
+    restricted(name);
+}
+
+fn restricted(name: &str) {
     apply(&format!(
         "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  labels: {{pod-security.kubernetes.io/enforce: restricted}}\n"
     ));
@@ -130,7 +134,7 @@ pub fn install() {
 
 /// The same, also where it was done, with further values (`--set`) of the operator's chart.
 pub fn install_with(values: &[&str]) {
-    namespace(SYSTEM);
+    restricted(SYSTEM);
     helm(&["upgrade", "--install", "coffer-crds", "charts/coffer-crds", "-n", SYSTEM]);
     let operator = [
         "upgrade",

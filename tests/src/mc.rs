@@ -90,7 +90,8 @@ impl Mc {
         self.run(&["mb", "coffer/by-mc"]);
         // Above 16 MiB it uploads in parts.
         let large: Vec<u8> = (0_u32..5_000_000).flat_map(u32::to_le_bytes).collect();
-        for (name, content) in [("small", &b"hello"[..]), ("empty", b""), ("large \u{fc}", &large)] {
+        for (name, content) in [("small", &b"hello"[..]), ("empty", b""), ("large \u{fc}", &large)]
+        {
             self.write(name, content);
             let key = format!("coffer/by-mc/in/{name}");
             self.run(&["cp", name, &key]);
@@ -103,10 +104,7 @@ impl Mc {
         self.run(&["cp", "coffer/by-mc/in/large \u{fc}", "coffer/by-mc/copy"]);
         assert_eq!(self.bytes(&["cat", "coffer/by-mc/copy"]), large);
         self.run(&["mv", "coffer/by-mc/in/small", "coffer/by-mc/moved"]);
-        assert_eq!(
-            self.keys("coffer/by-mc"),
-            ["copy", "in/empty", "in/large \u{fc}", "moved"]
-        );
+        assert_eq!(self.keys("coffer/by-mc"), ["copy", "in/empty", "in/large \u{fc}", "moved"]);
         assert_eq!(self.keys("coffer/by-mc/in/"), ["empty", "large \u{fc}"]);
         self.run(&["rm", "--recursive", "--force", "coffer/by-mc/in/"]);
         assert_eq!(self.keys("coffer/by-mc"), ["copy", "moved"]);
