@@ -34,7 +34,7 @@ pub enum Reason {
     Answering,
     /// Objects are made; the pod isn't ready for the first time yet.
     Starting,
-    /// The pod is replaced, because its template changed.
+    /// The pod or its server is replaced; the message says why.
     RollingOut,
     /// The pod is ready, but the signed request wasn't answered yet.
     Probing,
@@ -44,6 +44,12 @@ pub enum Reason {
     Suspended,
     /// The resource is being deleted.
     Deleting,
+    /// What an earlier Tenant of the same name left is still being deleted; then this one is made.
+    WaitingForDeletion,
+    /// The volume claim is being deleted: the data goes with it once the pod ends; the message says what can be saved.
+    VolumeBeingDeleted,
+    /// The volume claim that held the data is gone; none is made anew before a person says so.
+    VolumeLost,
     /// The spec can't be used; the message names the field and the remedy.
     InvalidSpec,
     /// What the spec names doesn't exist.
@@ -108,7 +114,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for documentation and metrics.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 40] = [
         Self::Answering,
         Self::Starting,
         Self::RollingOut,
@@ -116,6 +122,9 @@ impl Reason {
         Self::PodFailing,
         Self::Suspended,
         Self::Deleting,
+        Self::WaitingForDeletion,
+        Self::VolumeBeingDeleted,
+        Self::VolumeLost,
         Self::InvalidSpec,
         Self::ReferenceNotFound,
         Self::ReferenceInvalid,
@@ -158,6 +167,9 @@ impl Reason {
             Self::PodFailing => "PodFailing",
             Self::Suspended => "Suspended",
             Self::Deleting => "Deleting",
+            Self::WaitingForDeletion => "WaitingForDeletion",
+            Self::VolumeBeingDeleted => "VolumeBeingDeleted",
+            Self::VolumeLost => "VolumeLost",
             Self::InvalidSpec => "InvalidSpec",
             Self::ReferenceNotFound => "ReferenceNotFound",
             Self::ReferenceInvalid => "ReferenceInvalid",

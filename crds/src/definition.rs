@@ -13,6 +13,13 @@ const MAX_PROPERTIES: u64 = 64;
 /// Longest string where a field doesn't say less, in characters.
 const MAX_LENGTH: u64 = 1024;
 
+/// With a definition goes every resource of its kind, in all namespaces. So no tool may remove it because a folder or an application is gone:
+/// Flux doesn't prune it, Argo CD neither prunes it nor deletes it with its application. (The chart has Helm's own annotation.)
+const KEEP: [(&str, &str); 2] = [
+    ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
+    ("argocd.argoproj.io/sync-options", "Prune=false,Delete=false"),
+];
+
 /// Why a definition couldn't be printed.
 #[derive(Debug, thiserror::Error)]
 pub enum DefinitionError {
@@ -91,7 +98,10 @@ pub fn tenant() -> Result<Definition, DefinitionError> {
 }
 
 fn finish(crd: &CustomResourceDefinition) -> Result<Value, DefinitionError> {
-    let mut json = serde_json::to_value(crd)?;
+    let mut crd = crd.clone();
+    let keep = KEEP.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    crd.metadata.annotations.get_or_insert_default().extend(keep);
+    let mut json = serde_json::to_value(&crd)?;
     let kind = crd.spec.names.kind.clone();
     let missing = |pointer| DefinitionError::Missing { kind: kind.clone(), pointer };
 

@@ -57,6 +57,8 @@ pub const MAX_NAME: usize = 40;
         description = "Where clients inside the cluster connect to"),
     printcolumn(name = "Certificate", type_ = "string", json_path = ".status.certificate.notAfter",
         description = "When the server certificate ends; it is renewed at two thirds of its life"),
+    printcolumn(name = "CA", type_ = "string", json_path = ".status.certificate.caNotAfter",
+        description = "When the root that clients trust ends; the next one is made three years before", priority = 1),
     printcolumn(name = "KMS", type_ = "string", json_path = r#".status.conditions[?(@.type=="KmsReachable")].status"#,
         description = "Whether the KMS makes and opens data keys; empty without one", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp",
@@ -250,7 +252,7 @@ pub struct TenantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
 
-    /// The image that the pod runs.
+    /// The image that the pod's server runs; nothing while none runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 
@@ -261,6 +263,10 @@ pub struct TenantStatus {
     /// The KMS of `spec.kms`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms: Option<KmsStatus>,
+
+    /// The volume claim that holds the data, once it has its volume. If it is lost, the operator makes no empty one in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_claim: Option<VolumeClaimStatus>,
 
     /// The Secret that holds the root credentials (keys `accessKey` and `secretKey`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -283,9 +289,47 @@ pub struct CertificateStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<String>,
 
-    /// SHA-256 of the root certificate's DER form, in hexadecimal digits.
+    /// SHA-256 of the DER form of the root certificate that signs, in hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_fingerprint: Option<String>,
+
+    /// When that root ends, in RFC 3339. Three years before, the next one is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_not_after: Option<String>,
+
+    /// The next root, where there is one: clients must load it before it takes over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_ca: Option<NextCaStatus>,
+}
+
+/// The root that takes over next.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NextCaStatus {
+    /// SHA-256 of its DER form, in hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+
+    /// When the server's certificate moves to it, in RFC 3339. Whoever hasn't loaded it by then refuses the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takes_over: Option<String>,
+}
+
+/// The volume claim.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeClaimStatus {
+    /// The name of the `PersistentVolumeClaim`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+
+    /// Its uid. Another one of the same name holds other data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+
+    /// The name of its `PersistentVolume`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
 }
 
 /// The KMS.

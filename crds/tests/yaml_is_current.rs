@@ -28,3 +28,17 @@ fn kubectl_apply_can_hold_each_definition() {
         assert!(size < LARGEST, "{}: {size} bytes", definition.file);
     }
 }
+
+/// With a definition go all resources of its kind.
+#[test]
+fn no_tool_removes_a_definition_with_its_folder() {
+    for definition in definition::all().unwrap() {
+        for (annotation, value) in [
+            ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
+            ("argocd.argoproj.io/sync-options", "Prune=false,Delete=false"),
+        ] {
+            let annotations = &definition.json["metadata"]["annotations"];
+            assert_eq!(annotations[annotation], value, "{}: {annotation}", definition.file);
+        }
+    }
+}

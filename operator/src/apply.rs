@@ -9,7 +9,7 @@ mod managed_fields;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Api, Patch, PatchParams, PostParams};
@@ -68,16 +68,29 @@ pub enum Done {
 /// Remembers what the API server made of an object, where it writes values in a form of its own: comparing with what
 /// was built would differ for ever.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<HashMap<String, (String, String)>>);
+pub struct Memory(Mutex<HashMap<String, Learnt>>);
+
+/// Hash and version of each object of one Tenant, by uid.
+type Learnt = HashMap<String, (String, String)>;
 
 impl Memory {
-    fn holds(&self, uid: &str, hash: &str, version: &str) -> bool {
-        let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.get(uid).is_some_and(|(known_hash, known)| known_hash == hash && known == version)
+    fn holds(&self, tenant: &str, uid: &str, hash: &str, version: &str) -> bool {
+        let memory = self.lock();
+        let known = memory.get(tenant).and_then(|objects| objects.get(uid));
+        known.is_some_and(|(known_hash, known)| known_hash == hash && known == version)
     }
 
-    fn learn(&self, uid: String, hash: String, version: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(uid, (hash, version));
+    fn learn(&self, tenant: &str, uid: String, hash: String, version: String) {
+        self.lock().entry(tenant.to_owned()).or_default().insert(uid, (hash, version));
+    }
+
+    /// A Tenant of this uid is gone.
+    pub fn forget(&self, tenant: &str) {
+        self.lock().remove(tenant);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Learnt>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -135,7 +148,7 @@ impl Applier<'_> {
         let known_hash = live.annotations().get(HASH_ANNOTATION);
         let same =
             known_hash == Some(&hash) && difference::contains(&serde_json::to_value(&live)?, &json);
-        if same || self.memory.holds(&uid, &hash, &version) {
+        if same || self.memory.holds(&self.tenant.uid, &uid, &hash, &version) {
             return Ok((live, Done::Unchanged));
         }
         let takes = |fields: Value, version: Option<String>| {
@@ -162,7 +175,8 @@ impl Applier<'_> {
             takes(fields, applied.resource_version()).await.map_err(failed)?;
             applied = api.patch(&name, &parameters, &Patch::Apply(body)).await.map_err(failed)?;
         }
-        self.memory.learn(uid, hash, applied.resource_version().unwrap_or_default());
+        let version = applied.resource_version().unwrap_or_default();
+        self.memory.learn(&self.tenant.uid, uid, hash, version);
         Ok((applied, Done::Changed))
     }
 }

@@ -6,12 +6,15 @@
 
 pub mod control;
 pub mod renewal;
+pub mod rotation;
 pub mod self_signed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use x509_parser::prelude::{FromDer, Pem, X509Certificate};
@@ -28,6 +31,9 @@ const ROOT_CERTIFICATE: &str = "root.crt";
 const ROOT_KEY: &str = "root.key";
 const INTERMEDIATE_CERTIFICATE: &str = "intermediate.crt";
 const INTERMEDIATE_KEY: &str = "intermediate.key";
+const NEXT_CERTIFICATE: &str = "next.crt";
+const NEXT_KEY: &str = "next.key";
+const PREVIOUS_CERTIFICATES: &str = "previous.crt";
 
 /// One name of a server certificate.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,13 +104,17 @@ pub struct KeyedCertificate {
     pub key: PrivateKey,
 }
 
-/// A Tenant's root and intermediate with their keys.
+/// A Tenant's root and intermediate with their keys, and the roots before and after.
 #[derive(Clone, Debug)]
 pub struct Authority {
     /// Signs the intermediate and nothing else.
     pub root: KeyedCertificate,
     /// Signs server certificates of the Tenant's names.
     pub intermediate: KeyedCertificate,
+    /// The root that takes over from `root`, once clients had time to take it. It signs nothing until then.
+    pub next: Option<KeyedCertificate>,
+    /// Roots that signed before, the newest first, as PEM text of one each. They are still trusted; their keys are gone.
+    pub previous: Vec<String>,
 }
 
 /// A server certificate: the leaf, the intermediate after it, and the leaf's key.
@@ -151,27 +161,51 @@ impl Authority {
             }
             Ok(pair)
         };
+        let has = |key| data.contains_key(key);
+        let next = (has(NEXT_CERTIFICATE) || has(NEXT_KEY))
+            .then(|| pair(NEXT_CERTIFICATE, NEXT_KEY))
+            .transpose()?;
+        let previous = if has(PREVIOUS_CERTIFICATES) {
+            let unreadable = AuthorityError::Unreadable(PREVIOUS_CERTIFICATES);
+            let text = text(data, PREVIOUS_CERTIFICATES)?;
+            let previous: Option<Vec<String>> = certificates_of(&text).collect();
+            previous.filter(|roots| !roots.is_empty()).ok_or(unreadable)?
+        } else {
+            Vec::new()
+        };
         Ok(Self {
             root: pair(ROOT_CERTIFICATE, ROOT_KEY)?,
             intermediate: pair(INTERMEDIATE_CERTIFICATE, INTERMEDIATE_KEY)?,
+            next,
+            previous,
         })
     }
 
     /// The data of the authority's Secret.
     pub fn to_data(&self) -> BTreeMap<String, ByteString> {
-        [
-            (ROOT_CERTIFICATE, self.root.certificate.as_str()),
-            (ROOT_KEY, self.root.key.reveal()),
-            (INTERMEDIATE_CERTIFICATE, self.intermediate.certificate.as_str()),
-            (INTERMEDIATE_KEY, self.intermediate.key.reveal()),
-        ]
-        .map(|(key, text)| (key.to_owned(), ByteString(text.as_bytes().to_vec())))
-        .into()
+        let Self { root, intermediate, next, previous } = self;
+        let mut texts = vec![
+            (ROOT_CERTIFICATE, root.certificate.as_str()),
+            (ROOT_KEY, root.key.reveal()),
+            (INTERMEDIATE_CERTIFICATE, intermediate.certificate.as_str()),
+            (INTERMEDIATE_KEY, intermediate.key.reveal()),
+        ];
+        if let Some(next) = next {
+            texts.push((NEXT_CERTIFICATE, next.certificate.as_str()));
+            texts.push((NEXT_KEY, next.key.reveal()));
+        }
+        let previous = previous.concat();
+        if !previous.is_empty() {
+            texts.push((PREVIOUS_CERTIFICATES, previous.as_str()));
+        }
+        let bytes = |text: &str| ByteString(text.as_bytes().to_vec());
+        texts.into_iter().map(|(key, text)| (key.to_owned(), bytes(text))).collect()
     }
 
-    /// The certificates that clients trust, as PEM text.
-    pub fn roots(&self) -> &str {
-        &self.root.certificate
+    /// The certificates that clients trust, as PEM text: the root that signs, the next one, those before.
+    pub fn roots(&self) -> String {
+        let next = self.next.as_ref().map(|next| next.certificate.as_str()).unwrap_or_default();
+        format!("{}{next}{}", self.root.certificate, self.previous.concat())
     }
 }
 
@@ -196,6 +230,20 @@ fn text(data: &BTreeMap<String, ByteString>, key: &'static str) -> Result<String
     let bytes =
         &data.get(key).filter(|value| !value.0.is_empty()).ok_or(AuthorityError::Missing(key))?.0;
     String::from_utf8(bytes.clone()).map_err(|_not_text| AuthorityError::Unreadable(key))
+}
+
+/// Each certificate of a PEM text, as PEM text of its own; `None` in the place of what isn't one.
+fn certificates_of(text: &str) -> impl Iterator<Item = Option<String>> {
+    Pem::iter_from_buffer(text.as_bytes()).map(|pem| {
+        let pem = pem.ok()?;
+        X509Certificate::from_der(&pem.contents).ok()?;
+        let base64 = STANDARD.encode(&pem.contents);
+        let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
+        for line in base64.as_bytes().chunks(64) {
+            text.extend([&*String::from_utf8_lossy(line), "\n"]);
+        }
+        Some(text + "-----END CERTIFICATE-----\n")
+    })
 }
 
 /// The raw public key of a private key.

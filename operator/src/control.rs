@@ -379,37 +379,4 @@ fn error_code(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kms_works_when_nothing_complains() {
-        for (body, expected) in [
-            (r#"{"key-id": "photos"}"#, None),
-            (r#"{"endpoints": {"https://vault:8200": "online"}}"#, None),
-            (
-                r#"{"encryption-error": "down\u001b", "error-kind": "Unreachable"}"#,
-                Some(("Unreachable", "down ")),
-            ),
-            (r#"{"decryption-error": "changed"}"#, Some(("Failing", "changed"))),
-            (r#"{"error": "403", "error-kind": "Denied"}"#, Some(("Denied", "403"))),
-        ] {
-            let found = problem(body.as_bytes());
-            let found = found.as_ref().map(|it| (it.kind.as_str(), it.text.as_str()));
-            assert_eq!(found, expected, "{body}");
-        }
-        assert_eq!(problem(b"<html>").map(|problem| problem.kind), Some("Failing".to_owned()));
-    }
-
-    #[test]
-    fn only_a_plain_code_is_repeated() {
-        for (xml, expected) in [
-            ("<Error><Code>AccessDenied</Code></Error>", Some("AccessDenied".to_owned())),
-            ("<Error><Code>Access\u{1b}[31mDenied</Code></Error>", None),
-            ("<Error></Error>", None),
-            ("not found", None),
-        ] {
-            assert_eq!(error_code(xml), expected, "{xml}");
-        }
-    }
-}
+mod tests;

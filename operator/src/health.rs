@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Health {
 /// # Errors
 /// When the address can't be listened at.
 pub async fn serve(address: SocketAddr, health: Arc<Health>) -> io::Result<Infallible> {
-    let listener = TcpListener::bind(address).await?;
+    let listener = listen(address).await?;
     loop {
         let connection = match listener.accept().await {
             Ok((connection, _)) => connection,
@@ -74,6 +74,23 @@ pub async fn serve(address: SocketAddr, health: Arc<Health>) -> io::Result<Infal
             }
         });
     }
+}
+
+/// Listens on `address`; on every address of IPv4 where `[::]` is asked for and the machine has no IPv6.
+async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let every = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    match TcpListener::bind(address).await {
+        Err(cause) if every && lacks_ipv6(&cause) => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        outcome => outcome,
+    }
+}
+
+fn lacks_ipv6(cause: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = Errno::from_io_error(cause);
+    errno.is_some_and(|errno| [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].contains(&errno))
 }
 
 fn answer(request: &Request<Incoming>, health: &Health) -> Response<Full<Bytes>> {

@@ -38,6 +38,7 @@ pub struct Metrics {
     errors: Family<KindAndReason, Counter>,
     writes: Family<Kind, Counter>,
     certificates: Family<Object, Gauge>,
+    roots: Family<Object, Gauge>,
     leader: Gauge,
 }
 
@@ -51,9 +52,10 @@ impl Default for Metrics {
             errors: Family::default(),
             writes: Family::default(),
             certificates: Family::default(),
+            roots: Family::default(),
             leader: Gauge::default(),
         };
-        let Self { registry, durations, running, errors, writes, certificates, leader } =
+        let Self { registry, durations, running, errors, writes, certificates, roots, leader } =
             &mut metrics;
         registry.register(
             "reconcile_duration_seconds",
@@ -71,6 +73,11 @@ impl Default for Metrics {
             "certificate_not_after_seconds",
             "When the server certificate of a Tenant ends, in seconds since 1970",
             certificates.clone(),
+        );
+        registry.register(
+            "authority_not_after_seconds",
+            "When the root that a Tenant's clients trust ends, in seconds since 1970",
+            roots.clone(),
         );
         registry.register("leader", "1 while this process is the leader", leader.clone());
         metrics
@@ -99,16 +106,24 @@ impl Metrics {
         self.writes.get_or_create(&Kind { kind }).inc();
     }
 
-    /// A Tenant's server certificate ends then.
-    pub fn certificate(&self, namespace: &str, name: &str, not_after: jiff::Timestamp) {
+    /// A Tenant's server certificate ends then, and its root then.
+    pub fn certificate(
+        &self,
+        namespace: &str,
+        name: &str,
+        not_after: jiff::Timestamp,
+        root_not_after: jiff::Timestamp,
+    ) {
         let object = Object { namespace: namespace.to_owned(), name: name.to_owned() };
         self.certificates.get_or_create(&object).set(not_after.as_second());
+        self.roots.get_or_create(&object).set(root_not_after.as_second());
     }
 
     /// A Tenant is gone.
     pub fn forget(&self, namespace: &str, name: &str) {
-        self.certificates
-            .remove(&Object { namespace: namespace.to_owned(), name: name.to_owned() });
+        let object = Object { namespace: namespace.to_owned(), name: name.to_owned() };
+        self.certificates.remove(&object);
+        self.roots.remove(&object);
     }
 
     /// This process became the leader.
@@ -137,12 +152,14 @@ mod tests {
         metrics.begun("Tenant");
         metrics.ended("Tenant", Duration::from_millis(5));
         metrics.failed("Tenant", "NotOwned");
-        metrics.certificate("a", "photos", jiff::Timestamp::from_second(1_800_000_000).unwrap());
+        let at = |second| jiff::Timestamp::from_second(second).unwrap();
+        metrics.certificate("a", "photos", at(1_800_000_000), at(1_900_000_000));
         let text = metrics.encode().unwrap();
         for expected in [
             "coffer_operator_reconcile_duration_seconds_count{kind=\"Tenant\"} 1",
             "coffer_operator_reconcile_errors_total{kind=\"Tenant\",reason=\"NotOwned\"} 1",
             "coffer_operator_certificate_not_after_seconds{namespace=\"a\",name=\"photos\"} 1800000000",
+            "coffer_operator_authority_not_after_seconds{namespace=\"a\",name=\"photos\"} 1900000000",
             "coffer_operator_reconciles_running{kind=\"Tenant\"} 0",
         ] {
             assert!(text.contains(expected), "{expected} not in\n{text}");

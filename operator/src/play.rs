@@ -251,7 +251,8 @@ impl Stage {
                 continue;
             }
             if let Some(file) = &env_file {
-                tend::forget_environment(file)?;
+                environment::forget(file)
+                    .map_err(|cause| PlayError::EnvFile { path: file.clone(), cause })?;
             }
             let (sender, receiver) = watch::channel(wish);
             let task = tokio::spawn(tend::tend(

@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::{Client, ResourceExt as _};
-use tracing::{Instrument as _, error, info_span};
+use tracing::{Instrument as _, error, info, info_span};
 
 use crate::apply;
 use crate::event::Events;
 use crate::health::Health;
-use crate::iam::Tenants;
+use crate::iam::{Key, Tenants};
 use crate::kms_probe::Prober;
 use crate::settings::Settings;
-use crate::watch::{Stores, Watched};
+use crate::watch::{Seen, Stores, Watched};
 pub use failure::Failure;
 pub use memory::Memory;
 
@@ -80,6 +80,8 @@ pub async fn reconcile(
     let begin = Instant::now();
     let (namespace, name) = (watched.namespace().unwrap_or_default(), watched.name_any());
     let uid = watched.uid().unwrap_or_default();
+    let key = Key { namespace: namespace.clone(), name: name.clone() };
+    context.memory.meet(&uid, &key);
     let id = context.memory.next_id();
     let span = info_span!("reconcile", kind = KIND, %namespace, %name, %uid, id);
     let outcome = match &watched.0 {
@@ -87,7 +89,38 @@ pub async fn reconcile(
         Err(invalid) => tenant::unreadable(invalid, &context).instrument(span).await,
     };
     metrics.ended(KIND, begin.elapsed());
+    // It may have been forgotten meanwhile, and what was just learnt of it must be forgotten too.
+    context.memory.meet(&uid, &key);
     outcome
+}
+
+/// Forgets each Tenant that is gone: what is remembered of it, its metrics, its place among those that answer.
+pub fn forget_gone(seen: &Seen<Watched>, context: &Context) {
+    for (uid, key) in context.memory.met() {
+        let there = seen.find(&key.namespace, &key.name);
+        if there.as_ref().and_then(kube::ResourceExt::uid).as_deref() == Some(uid.as_str()) {
+            continue;
+        }
+        if there.is_some() {
+            // Another one of its name is there, whose metrics and place these are by now.
+            context.memory.forget(&uid);
+            context.kms.forget(&uid);
+            context.applied.forget(&uid);
+        } else {
+            forget(&uid, &key, context);
+        }
+        info!(namespace = key.namespace, name = key.name, uid, "forgotten");
+        // What waited for its end, or can't be there without it.
+        context.tenants.changed();
+    }
+}
+
+fn forget(uid: &str, key: &Key, context: &Context) {
+    context.memory.forget(uid);
+    context.kms.forget(uid);
+    context.applied.forget(uid);
+    context.tenants.withdraw(key);
+    context.health.metrics.forget(&key.namespace, &key.name);
 }
 
 /// What to do after a status couldn't be written: wait longer each time.

@@ -1,5 +1,6 @@
 //! `run`: the operator in a cluster, from its start to its end.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,10 +19,12 @@ use crate::reconcile::managed::Shared;
 use crate::reconcile::{self, Context, Memory};
 use crate::settings::Settings;
 use crate::tenant::build::MANAGER;
-use crate::watch;
+use crate::watch::{self, Seen, Watched};
 
 /// How long reconciliations that have begun may take after SIGTERM.
 const LAST_STEPS: Duration = Duration::from_secs(10);
+/// How often it is looked whether a Tenant is gone, though nobody heard of it.
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// What the operator is asked for.
 #[derive(Clone, Debug)]
@@ -117,7 +120,7 @@ async fn work(
     let (stop, stopped) = tokio::sync::watch::channel(());
     let (controller, known, stores) = watch::controller(client, &options.secret_namespaces);
     let tenants = Arc::new(Tenants::default());
-    let resources = Shared::new(client, known, Arc::clone(&tenants), options, state);
+    let resources = Shared::new(client, known.clone(), Arc::clone(&tenants), options, state);
     let context = Arc::new(Context {
         client: client.clone(),
         settings: options.settings.clone(),
@@ -132,6 +135,7 @@ async fn work(
         poll: options.poll,
     });
     let resources = resources.run(stopped.clone());
+    let forgetting = forget(known, Arc::clone(&context));
     let stream = controller
         .graceful_shutdown_on(async move {
             let mut stopped = stopped;
@@ -162,6 +166,7 @@ async fn work(
     tokio::select! {
         () = &mut end => {}
         () = &mut drained => return Err(RunError::Ended),
+        never = forgetting => match never {},
         cause = lost => return Err(cause.into()),
     }
     info!("stopping");
@@ -176,6 +181,16 @@ async fn work(
         warn!(%cause, "the lease couldn't be given up; the next operator waits for its end");
     }
     Ok(())
+}
+
+/// Forgets Tenants that are gone.
+async fn forget(mut known: Seen<Watched>, context: Arc<Context>) -> Infallible {
+    known.filled().await;
+    loop {
+        // One that was just being reconciled when it went is met once more.
+        drop(tokio::time::timeout(SWEEP, known.removal()).await);
+        reconcile::forget_gone(&known, &context);
+    }
 }
 
 pub(crate) fn report<R: std::error::Error + 'static, Q: std::error::Error + 'static>(

@@ -43,6 +43,7 @@ where
 {
     store: Store<K>,
     filled: tokio::sync::watch::Receiver<bool>,
+    removals: tokio::sync::watch::Receiver<()>,
 }
 
 impl<K> Seen<K>
@@ -52,7 +53,16 @@ where
     /// What is in a store that is filled already.
     pub fn already(store: Store<K>) -> Self {
         let (_, filled) = tokio::sync::watch::channel(true);
-        Self { store, filled }
+        let (_, removals) = tokio::sync::watch::channel(());
+        Self { store, filled, removals }
+    }
+
+    /// Returns once something that was there before may be gone.
+    pub async fn removal(&mut self) {
+        if self.removals.changed().await.is_err() {
+            // Nobody watches, so nothing goes.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Returns once all that is there was seen. What was not seen before may be there nevertheless.
@@ -111,17 +121,26 @@ where
 {
     let (store, writer) = reflector::store();
     let (fill, filled) = tokio::sync::watch::channel(false);
+    let (remove, removals) = tokio::sync::watch::channel(());
     let changes = watcher(Api::<K>::all(client.clone()), which)
         .modify(strip)
         .default_backoff()
         .reflect(writer)
         // After the store has it.
         .inspect_ok(move |event| {
-            if matches!(event, watcher::Event::InitDone) {
-                fill.send_replace(true);
+            match event {
+                watcher::Event::InitDone => {
+                    fill.send_replace(true);
+                    // What went while nobody watched isn't in the store any more.
+                    remove.send_replace(());
+                }
+                watcher::Event::Delete(_) => {
+                    remove.send_replace(());
+                }
+                watcher::Event::Apply(_) | watcher::Event::Init | watcher::Event::InitApply(_) => {}
             }
         });
-    (changes, Seen { store, filled })
+    (changes, Seen { store, filled, removals })
 }
 
 /// A controller of a kind, and the store that it fills.

@@ -105,6 +105,8 @@ pub async fn serve<A, F, B>(
             },
             () = &mut stop => break,
         };
+        // An IPv4 address stays itself when it comes through a socket of both versions.
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let connected = match sources.connect(address.ip()) {
             Ok(connected) => connected,
             Err(held_off) => {

@@ -14,8 +14,9 @@
 //! | `signature` | the form of the signature: `V2Header`, `V2Presigned`, `V2Form` are deprecated |
 //! | `identity` | `kind`, `name` and, where it isn't a user's own, `accessKey` |
 //! | `operation`, `bucket`, `key` | what was asked for: an operation of S3, or the path of one of the admin API |
-//! | `decision` | `outcome`, and the `layer`, `policy`, `statement` and `sid` that decided, or the layer that is `lacking` |
-//! | `status`, `code` | the answer |
+//! | `keys` | of DeleteObjects: each `key`, and the `code` of the error that it was answered with |
+//! | `decision` | `outcome`, and the `layer`, `policy`, `statement` and `sid` that decided, or the layer that is `lacking`: of the last that denied, if one did |
+//! | `status`, `code` | the answer; the status is 0 if there was none |
 //! | `bytesSent`, `seconds` | of the answer's body; from the request's head to the answer's last byte |
 //! | `lostBefore` | how many records this way couldn't take in time since the line before; usually not there |
 
@@ -27,17 +28,19 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use coffer_signature::Scheme;
+use http::StatusCode;
 use jiff::Timestamp;
 use rustls::{CipherSuite, ProtocolVersion};
 use serde::Serialize;
 use tokio::sync::Notify;
 use tracing::error;
 
+use crate::authorize::later::{Later, NamedKey};
 use crate::authorize::{Caller, Decision};
 use crate::config::{AuditSettings, Destination};
 use crate::metrics::Metrics;
@@ -49,6 +52,8 @@ use webhook::Webhook;
 
 /// Records that may wait for one way. Beyond them records are lost, and the next one says how many.
 const WAITING: usize = 16 * 1024;
+/// Bytes of many keys that may wait for one way beside them.
+const WAITING_BYTES: usize = 32 * 1024 * 1024;
 
 /// Why records can't be taken as the settings say.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +84,8 @@ pub struct Audit {
 #[derive(Debug)]
 struct Way {
     thread: SyncSender<Task>,
+    /// Bytes of the many keys of records that wait.
+    waiting: Arc<AtomicUsize>,
     lost: AtomicU64,
 }
 
@@ -111,6 +118,8 @@ pub struct Trail {
     pub key: Option<String>,
     /// The last decision about it.
     pub decision: Option<Decision>,
+    /// What its operation asked for beyond that, once it was let begin.
+    pub later: Option<Arc<Later>>,
     /// The code of the error that it was answered with.
     pub code: Option<String>,
 }
@@ -136,8 +145,14 @@ impl Trail {
             bucket: None,
             key: None,
             decision: None,
+            later: None,
             code: None,
         }
+    }
+
+    /// A probe, which comes every second from nobody, or what isn't known yet.
+    fn asks_nothing(&self) -> bool {
+        self.operation.is_none() && self.code.is_none()
     }
 
     /// What it asks for is known.
@@ -163,17 +178,27 @@ impl Trail {
 /// A request in work: whatever ends it, its record is written.
 #[derive(Debug)]
 pub struct Ending {
-    /// Taken when it ends.
-    trail: Option<Box<Trail>>,
+    trail: Box<Trail>,
     audit: Arc<Audit>,
+    /// The answer's; 0 while there is none.
     status: u16,
     sent: u64,
 }
 
 impl Ending {
-    /// The answer has this status.
-    pub fn new(trail: Box<Trail>, audit: Arc<Audit>, status: u16) -> Self {
-        Self { trail: Some(trail), audit, status, sent: 0 }
+    /// Of a request that has just come.
+    pub fn new(trail: Trail, audit: Arc<Audit>) -> Self {
+        Self { trail: Box::new(trail), audit, status: 0, sent: 0 }
+    }
+
+    /// What is known of it.
+    pub fn trail(&mut self) -> &mut Trail {
+        &mut self.trail
+    }
+
+    /// Its answer has this status.
+    pub fn answered(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
     }
 
     /// So many bytes more of the answer were sent.
@@ -184,8 +209,8 @@ impl Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        if let Some(trail) = self.trail.take() {
-            self.audit.record(*trail, self.status, self.sent);
+        if !self.trail.asks_nothing() {
+            self.audit.record(&mut self.trail, self.status, self.sent);
         }
     }
 }
@@ -203,6 +228,8 @@ struct Record {
     operation: Option<&'static str>,
     bucket: Option<String>,
     key: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    keys: Vec<NamedKey>,
     decision: Option<Decided>,
     status: u16,
     code: Option<String>,
@@ -227,6 +254,14 @@ struct Decided {
     statement: Option<usize>,
     sid: Option<String>,
     lacking: Option<&'static str>,
+}
+
+impl Record {
+    /// What it takes beyond what each takes.
+    fn bytes_of_keys(&self) -> usize {
+        let bytes = |named: &NamedKey| named.key.len().saturating_add(64);
+        self.keys.iter().map(bytes).fold(0, usize::saturating_add)
+    }
 }
 
 impl Audit {
@@ -283,27 +318,21 @@ impl Audit {
         drop(tokio::task::spawn_blocking(wait).await);
     }
 
-    fn record(&self, trail: Trail, status: u16, sent: u64) {
-        let Trail {
-            request_id,
-            began,
-            source,
-            tls,
-            cipher,
-            time,
-            scheme,
-            caller,
-            operation,
-            bucket,
-            key,
-            decision,
-            code,
-        } = trail;
-        let elapsed = began.elapsed();
-        self.metrics.answered(operation, scheme, status, elapsed);
+    fn record(&self, trail: &mut Trail, status: u16, sent: u64) {
+        let elapsed = trail.began.elapsed();
+        self.metrics.answered(trail.operation, trail.scheme, status, elapsed);
         if self.ways.is_empty() {
             return;
         }
+        let Trail { source, tls, cipher, time, scheme, caller, operation, .. } = &*trail;
+        let (source, tls, cipher, scheme, operation) =
+            (*source, *tls, *cipher, *scheme, *operation);
+        let caller = caller.clone();
+        let time = *time;
+        let (denied, keys) = trail.later.take().map(|later| later.take()).unwrap_or_default();
+        let decision = denied.or(trail.decision.take());
+        let (bucket, key, code) = (trail.bucket.take(), trail.key.take(), trail.code.take());
+        let request_id = std::mem::take(&mut trail.request_id);
         let record = Record {
             time: time.map(|time| time.to_string()),
             request_id,
@@ -325,6 +354,7 @@ impl Audit {
             operation,
             bucket,
             key,
+            keys,
             decision: decision.map(|Decision { outcome, by, lacking }| Decided {
                 outcome: outcome.name(),
                 layer: by.as_ref().map(|by| by.layer.name()),
@@ -352,18 +382,30 @@ impl Way {
         keep: impl Fn(&[u8]) -> Result<(), E> + Send + 'static,
     ) -> Self {
         let (thread, tasks) = sync_channel(WAITING);
-        std::thread::spawn(move || write(&tasks, &metrics, keep));
-        Self { thread, lost: AtomicU64::new(0) }
+        let waiting = Arc::<AtomicUsize>::default();
+        let waits = Arc::clone(&waiting);
+        std::thread::spawn(move || write(&tasks, &waits, &metrics, keep));
+        Self { thread, waiting, lost: AtomicU64::new(0) }
     }
 
     fn take(&self, record: Arc<Record>, metrics: &Metrics) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
-        match self.thread.try_send(Task::Record(record, lost)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.lost.fetch_add(lost.saturating_add(1), Ordering::Relaxed);
-                metrics.audit_lost();
+        let bytes = record.bytes_of_keys();
+        let room = |waiting: usize| {
+            Some(waiting.saturating_add(bytes)).filter(|all| bytes == 0 || *all <= WAITING_BYTES)
+        };
+        let has_room =
+            self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok();
+        let taken = has_room && {
+            let sent = self.thread.try_send(Task::Record(record, lost)).is_ok();
+            if !sent {
+                self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             }
+            sent
+        };
+        if !taken {
+            self.lost.fetch_add(lost.saturating_add(1), Ordering::Relaxed);
+            metrics.audit_lost();
         }
     }
 }
@@ -371,6 +413,7 @@ impl Way {
 /// Makes lines of records until there are no more.
 fn write<E: std::error::Error + 'static>(
     tasks: &Receiver<Task>,
+    waiting: &AtomicUsize,
     metrics: &Metrics,
     keep: impl Fn(&[u8]) -> Result<(), E>,
 ) {
@@ -378,17 +421,24 @@ fn write<E: std::error::Error + 'static>(
     let mut fails = false;
     while let Ok(task) = tasks.recv() {
         match task {
-            Task::Record(record, lost) => match chain.add(&record, lost, &keep) {
-                Ok(()) => fails = false,
-                Err(error) => {
-                    metrics.audit_lost();
-                    // Told once: a disk or a pipe that is full stays so for many records.
-                    if !fails {
-                        error!(error = &error as &dyn std::error::Error, "audit records are lost");
+            Task::Record(record, lost) => {
+                let added = chain.add(&record, lost, &keep);
+                waiting.fetch_sub(record.bytes_of_keys(), Ordering::Relaxed);
+                match added {
+                    Ok(()) => fails = false,
+                    Err(error) => {
+                        metrics.audit_lost();
+                        // Told once: a disk or a pipe that is full stays so for many records.
+                        if !fails {
+                            error!(
+                                error = &error as &dyn std::error::Error,
+                                "audit records are lost"
+                            );
+                        }
+                        fails = true;
                     }
-                    fails = true;
                 }
-            },
+            }
             Task::Tell(tell) => drop(tell.try_send(())),
         }
     }
@@ -413,6 +463,7 @@ mod tests {
             operation: Some("GetObject"),
             bucket: None,
             key: None,
+            keys: Vec::new(),
             decision: None,
             status: 200,
             code: None,
@@ -435,8 +486,10 @@ mod tests {
         let stands = Way::begin(Arc::clone(&metrics), move |_line| held_up(&ended));
         let audit = Arc::new(Audit { metrics, ways: vec![works, stands] });
         for number in 0..3 {
-            let trail = Trail::begin(number.to_string(), [192, 0, 2, 1].into(), None, None);
-            let mut ending = Ending::new(Box::new(trail), Arc::clone(&audit), 200);
+            let mut trail = Trail::begin(number.to_string(), [192, 0, 2, 1].into(), None, None);
+            trail.operation = Some("GetObject");
+            let mut ending = Ending::new(trail, Arc::clone(&audit));
+            ending.answered(StatusCode::OK);
             ending.sent(5);
             ending.sent(6);
         }

@@ -299,8 +299,10 @@ impl Authenticator {
         let snapshot = self.snapshot();
         let holder = |key: &str| self.holder(&key.parse().ok()?, &snapshot, now);
         let subject = bearer::subject(token, |key| holder(key).map(|(_, secret)| secret), now);
-        let (identity, _) =
-            subject.and_then(|key| holder(&key)).ok_or_else(Refusal::access_denied)?;
+        let (identity, _) = subject.and_then(|key| holder(&key)).ok_or_else(|| {
+            // As of any that is guessed: a token is made with a secret key.
+            Refusal::new("InvalidToken", 403, "The bearer token isn't good for these metrics.")
+        })?;
         Ok(Box::new(Authenticated {
             caller: self.caller(identity, snapshot),
             signed_at: None,

@@ -4,6 +4,7 @@
 
 pub mod caller;
 pub mod context;
+pub mod later;
 pub mod table;
 
 use std::sync::Arc;
@@ -20,9 +21,10 @@ use crate::iam::Snapshot;
 use crate::iam::entity::BucketPolicy;
 use crate::iam::name::Name;
 use crate::operation::Operation;
-use crate::route::Target;
+use crate::route::{Target, parameters};
 pub use caller::{Caller, Identity, RootS3};
 use context::Facts;
+use later::Later;
 use table::On;
 
 /// What an action is done to.
@@ -54,6 +56,7 @@ struct Question {
     context: Option<Context<'static>>,
     /// The policies of the buckets that the request names, as they were when it came.
     buckets: Vec<Arc<BucketPolicy>>,
+    later: Arc<Later>,
 }
 
 /// A decision, and what made it.
@@ -120,7 +123,19 @@ impl Authorized {
     /// # Errors
     /// `AccessDenied`.
     pub fn also(&self, action: Action, resource: Resource<'_>) -> Result<(), Refusal> {
-        self.question.ask(action, resource)
+        let decision = self.question.decide(action, resource);
+        self.question.later.note(decision)
+    }
+
+    /// What is asked and named while the operation is carried out, for who tells of it afterwards.
+    pub fn later(&self) -> Arc<Later> {
+        Arc::clone(&self.question.later)
+    }
+
+    /// What it copies from, as `bucket` and `key`, if that can be read.
+    pub fn copied_from(&self) -> Option<(BucketName, ObjectKey)> {
+        let (bucket, key) = self.source.as_deref()?.strip_prefix('/')?.split_once('/')?;
+        Some((bucket.to_owned().try_into().ok()?, key.to_owned().try_into().ok()?))
     }
 
     /// Asks whether the caller may use a key of the KMS, by the request or by its bucket's default; `client` is the encryption context
@@ -145,7 +160,7 @@ impl Authorized {
             .set_all(Key::KmsEncryptionContextKeys, client.iter().map(|(name, _)| name.to_owned()));
         let resource = PolicyResource::Kms(key.as_str());
         let decision = decide_in(&self.question.caller, action, resource, &context, None);
-        if decision.outcome == Outcome::Allow { Ok(()) } else { Err(Refusal::access_denied()) }
+        self.question.later.note(decision)
     }
 }
 
@@ -160,7 +175,8 @@ pub fn authorize(
     told: &mut Option<Decision>,
 ) -> Result<Authorized, Refusal> {
     let context = (!caller.is_owner()).then(|| context::context(&caller, target, facts));
-    let question = Question { caller, context, buckets: facts.buckets.to_vec() };
+    let buckets = facts.buckets.to_vec();
+    let question = Question { caller, context, buckets, later: Arc::default() };
     let names_version = names_version(facts.head.uri.query().unwrap_or_default());
     let extra = table::extra(target.operation, &facts.head.headers);
     for need in table::needs(target.operation).iter().chain(&extra) {
@@ -200,16 +216,12 @@ pub fn authorize(
     })
 }
 
+/// Read as the wire library reads it: the name may be written in escapes.
 fn names_version(query: &str) -> bool {
-    query.split('&').any(|pair| pair.split('=').next() == Some("versionId"))
+    parameters(query).any(|(name, _)| name == "versionId")
 }
 
 impl Question {
-    fn ask(&self, action: Action, resource: Resource<'_>) -> Result<(), Refusal> {
-        let decision = self.decide(action, resource);
-        if decision.outcome == Outcome::Allow { Ok(()) } else { Err(decision.refusal()) }
-    }
-
     fn decide(&self, action: Action, resource: Resource<'_>) -> Decision {
         let Some(context) = &self.context else { return of_owner(&self.caller, action) };
         let name = match resource {

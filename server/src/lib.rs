@@ -172,7 +172,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let stop = stopped(&config, Arc::clone(&service))?;
     let answer = move |request, peer| {
         let service = Arc::clone(&service);
-        async move { service.answer(request, peer).await }
+        service.serve(request, peer)
     };
     let limits = config.limits;
     let drain = Duration::from_secs(u64::from(config.drain_seconds));

@@ -49,6 +49,8 @@ pub enum Unset {
     PrivateAcl,
     /// `404` with this code and message.
     Missing(&'static str, &'static str),
+    /// `400 InvalidRequest`: what is asked for needs object lock, which the bucket hasn't.
+    WithoutLock,
 }
 
 use Support::{Built, Later};
@@ -115,9 +117,9 @@ operations! {
     DeleteBucketPolicy => Built,
     GetObjectLockConfiguration => unset(Unset::Missing("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket.")),
     PutObjectLockConfiguration => LOCK,
-    GetObjectRetention => unset(Unset::Missing("NoSuchObjectLockConfiguration", "The specified object does not have a ObjectLock configuration.")),
+    GetObjectRetention => unset(Unset::WithoutLock),
     PutObjectRetention => LOCK,
-    GetObjectLegalHold => unset(Unset::Missing("NoSuchObjectLockConfiguration", "The specified object does not have a ObjectLock configuration.")),
+    GetObjectLegalHold => unset(Unset::WithoutLock),
     PutObjectLegalHold => LOCK,
     GetBucketCors => unset(Unset::Missing("NoSuchCORSConfiguration", "The CORS configuration does not exist.")),
     PutBucketCors => CONFIGURATION,

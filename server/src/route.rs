@@ -311,6 +311,40 @@ mod tests {
         }
     }
 
+    /// N10: whatever the spelling, the key is what any reader takes the path for, or the request is refused.
+    #[test]
+    fn n10_a_million_spellings_are_each_one_key() {
+        use rand::rngs::StdRng;
+        use rand::seq::IndexedRandom as _;
+        use rand::{Rng as _, SeedableRng as _};
+        const PIECES: [&str; 20] = [
+            "..", ".", "/", "//", "\\", "%2e", "%", "+", " ", "\0", "é", "\u{fffe}", "a", "?", "#",
+            "&", "<", "\r\n", "other", "🦀",
+        ];
+        let mut random = StdRng::seed_from_u64(1);
+        let (domains, headers) = (Domains::default(), HeaderMap::new());
+        for _ in 0..1_000_000 {
+            let count = random.random_range(1..6);
+            let key: String =
+                (0..count).filter_map(|_| PIECES.choose(&mut random)).copied().collect();
+            let mut path = String::from("/photos/");
+            for byte in key.bytes() {
+                let plain = byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte);
+                match random.random_range(0..3) {
+                    0 if plain => path.push(char::from(byte)),
+                    1 => path.push_str(&format!("%{byte:02x}")),
+                    _ => path.push_str(&format!("%{byte:02X}")),
+                }
+            }
+            match route(&Method::PUT, &path, "", &headers, Some("localhost"), &domains) {
+                Ok(Route::S3(Target { bucket: Some(bucket), key: Some(found), .. })) => {
+                    assert_eq!((bucket.as_str(), found.as_str()), ("photos", &*key), "{path}");
+                }
+                other => panic!("{path}: {other:?}"),
+            }
+        }
+    }
+
     #[test]
     fn method_path_query_and_host_choose_the_operation() {
         for (method, path, query, host, operation, bucket, key) in [

@@ -151,8 +151,9 @@ impl S3 {
         &self,
         unset: Unset,
         authorized: &Authorized,
+        query: &str,
     ) -> Result<Response<Body>, Refusal> {
-        unset::answer(&self.handlers.store, unset, authorized).await
+        unset::answer(&self.handlers.store, unset, authorized, query).await
     }
 }
 

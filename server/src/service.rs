@@ -13,7 +13,7 @@ use coffer_policy::{Action, Outcome, Resource};
 use coffer_store::{BucketName, IndexHealth, Store};
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use s3s::Body;
@@ -35,11 +35,13 @@ use crate::metrics::Metrics;
 use crate::operation::{Operation, Support};
 use crate::route::admin::{Permission, Row};
 use crate::route::{self, Domains, Health, Route, Target};
+use crate::s3::document::Rooms;
 use crate::s3::post_form::{Upload, location};
 use crate::s3::{self, S3, bucket_policy, encryption};
 use backoff::Backoff;
-use head::{MAX_UPLOAD, check_size, content_length, host, number};
+use head::{MAX_UPLOAD, check_blanks, check_size, content_length, host, number};
 pub use running::Answer;
+pub(crate) use running::slow_down;
 use running::{Places, Running};
 pub(crate) use unread::Lent;
 use unread::Rest;
@@ -57,6 +59,7 @@ pub struct Service {
     keys: Option<Arc<Keys>>,
     host_id: Arc<str>,
     places: Places,
+    documents: Rooms,
     backoff: Backoff,
     limits: Limits,
     metrics: Arc<Metrics>,
@@ -87,6 +90,7 @@ impl Service {
             store,
             host_id: format!("{:016x}", rand::random::<u64>()).into(),
             places: Places::new(limits.requests),
+            documents: Rooms::default(),
             backoff: Backoff::new(limits.failed_signatures_per_minute),
             limits,
             metrics,
@@ -100,8 +104,31 @@ impl Service {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Answers one request, to the end, whether its client waits for it or not.
+    ///
+    /// What answers a stream of HTTP/2 is dropped where it stands when the stream is reset, and so it could be between a change and
+    /// what is told of it. A request of HTTP/1.1 is read on only once it was answered.
+    pub async fn serve(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> Response<Answer> {
+        if request.version() != Version::HTTP_2 {
+            return self.answer(request, peer).await;
+        }
+        let answering = tokio::spawn(async move { self.answer(request, peer).await });
+        match answering.await {
+            Ok(answer) => answer,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is being taken down, and this with it.
+                Err(_cancelled) => std::future::pending().await,
+            },
+        }
+    }
+
     /// Answers one request. Whatever happens in it, there is an answer.
-    pub async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Answer> {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<Answer> {
         let ids = Ids {
             request: format!("{:016X}", rand::random::<u64>()),
             host: Arc::clone(&self.host_id),
@@ -112,12 +139,13 @@ impl Service {
         let (body, unread) = unread::lend(&head, body);
         let mut running = None;
         let (source, Peer { tls, cipher, .. }) = (peer.address.ip(), &peer);
-        let mut trail = Box::new(Trail::begin(ids.request.clone(), source, *tls, *cipher));
-        let answered = self.run(head, body, &ids, &peer, &mut running, &mut trail).await;
+        let trail = Trail::begin(ids.request.clone(), source, *tls, *cipher);
+        let mut ending = Ending::new(trail, Arc::clone(&self.audit));
+        let answered = self.run(head, body, &ids, &peer, &mut running, ending.trail()).await;
         let mut response = match answered {
             Ok(response) => response,
             Err(refusal) => {
-                trail.code = Some(refusal.code().to_owned());
+                ending.trail().code = Some(refusal.code().to_owned());
                 debug!(peer = %peer.address, id = ids.request, code = refusal.code(), "refused");
                 refusal.into_response(&method, &resource, &ids)
             }
@@ -140,12 +168,9 @@ impl Service {
             HeaderValue::from_static("default-src 'none'; sandbox"),
         );
         if let Some(answer::Code(code)) = response.extensions_mut().remove() {
-            trail.code = Some(code);
+            ending.trail().code = Some(code);
         }
-        // Probes come every second, from nobody.
-        let is_probe = trail.operation.is_none() && trail.code.is_none();
-        let status = response.status().as_u16();
-        let ending = (!is_probe).then(|| Ending::new(trail, Arc::clone(&self.audit), status));
+        ending.answered(response.status());
         response.map(|body| Answer::new(body, running, ending))
     }
 
@@ -159,6 +184,7 @@ impl Service {
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
         check_size(&head, &self.limits)?;
+        check_blanks(&head.headers)?;
         let host = host(&mut head)?;
         let query = head.uri.query().unwrap_or_default();
         let route = route::route(
@@ -209,12 +235,16 @@ impl Service {
         let facts = self.facts(&head, peer, &caller, now, &buckets);
         let told = &mut trail.decision;
         let authorized = authorize::authorize(caller.caller.clone(), &target, &facts, told)?;
+        trail.later = Some(authorized.later());
         s3::supported::check(&head.headers, &target)?;
         encryption::asked::only_in_headers(head.uri.query().unwrap_or_default())?;
         let encryption = encryption::asked::take(&mut head.headers, target.operation, peer.tls)?;
         match target.operation.support() {
             Support::Later(sentence) => Err(Refusal::not_implemented(sentence)),
-            Support::Unset(unset) => self.s3.unset(unset, &authorized).await,
+            Support::Unset(unset) => {
+                let query = head.uri.query().unwrap_or_default();
+                self.s3.unset(unset, &authorized, query).await
+            }
             Support::Built if target.operation == Operation::PostObject => Err(Refusal::new(
                 "PreconditionFailed",
                 412,
@@ -222,7 +252,7 @@ impl Service {
             )),
             Support::Built => {
                 let length = content_length(&head, &target)?;
-                self.admin.admit(&target, &head, length).await?;
+                self.admin.admit(&authorized, &head, length).await?;
                 let body = DecodedBody::new(body, &caller.payload, length, &self.limits);
                 if is_about_policy(target.operation) {
                     return self.policy(&head, body, length, &authorized, now).await;
@@ -230,7 +260,17 @@ impl Service {
                 let resource = head.uri.path().to_owned();
                 let policy = deletes_policy(&authorized, &caller);
                 let answer = self
-                    .wire(head, body, length, authorized, encryption, now, &resource, ids)
+                    .wire(
+                        head,
+                        body,
+                        length,
+                        authorized,
+                        encryption,
+                        peer.connected.source(),
+                        now,
+                        &resource,
+                        ids,
+                    )
                     .await?;
                 if let (Some(iam), Some(policy)) = (self.authenticator.iam(), policy)
                     && answer.status().is_success()
@@ -333,16 +373,25 @@ impl Service {
         trail.is_from(&caller.caller, caller.scheme);
         let Upload { target: object, headers, success } = Upload::of(&form.fields, bucket)?;
         trail.key = object.key.as_ref().map(|key| key.as_str().to_owned());
-        // What a form sets, it sets by its fields.
+        // What a form sets, it sets by its fields; whence and by which program it comes, the browser says.
+        let mut headers = headers;
+        for name in [header::REFERER, header::USER_AGENT] {
+            let said: Vec<_> = head.headers.get_all(&name).iter().cloned().collect();
+            headers.remove(&name);
+            for value in said {
+                headers.append(&name, value);
+            }
+        }
         let form_headers = std::mem::replace(&mut head.headers, headers);
         let buckets = self.bucket_policies(&caller, &object, &head.headers).await?;
         let facts = self.facts(&head, peer, &caller, now, &buckets);
         let told = &mut trail.decision;
         let authorized = authorize::authorize(caller.caller.clone(), &object, &facts, told)?;
+        trail.later = Some(authorized.later());
         let mut headers = std::mem::replace(&mut head.headers, form_headers);
         s3::supported::check(&headers, &object)?;
         let encryption = encryption::asked::take(&mut headers, object.operation, peer.tls)?;
-        self.admin.admit(&object, &head, length).await?;
+        self.admin.admit(&authorized, &head, length).await?;
         let form = form.within(*lengths.start()..=(*lengths.end()).min(MAX_UPLOAD))?;
         let body = DecodedBody::of_form(form, self.limits.patience());
         let host_bucket = target.host_bucket(&resource);
@@ -350,7 +399,10 @@ impl Service {
         head.method = Method::PUT;
         head.uri = bare_uri(&object.path, "")?;
         head.headers = headers;
-        let put = self.wire(head, body, None, authorized, encryption, now, &resource, ids).await?;
+        let source = peer.connected.source();
+        let put = self
+            .wire(head, body, None, authorized, encryption, source, now, &resource, ids)
+            .await?;
         Ok(if put.status().is_success() { success.answer(put, &object, &location) } else { put })
     }
 

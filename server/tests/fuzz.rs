@@ -1,62 +1,111 @@
-//! What reads a KMIP service's bytes, fed with broken examples.
-//!
-//! `bolero` drives it, on the stable compiler: as a test for a moment, for `COFFER_FUZZ_SECONDS` where that is set, and by
-//! `cargo bolero test` with a fuzzer.
+//! What reads the heads of requests, and a KMIP service's bytes, fed with broken examples.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panic")]
 
-use std::time::Duration;
-
+use coffer_fuzzing::fuzz;
 use coffer_server::encrypt::kmip::ttlv::{Item, LONGEST, Tag, TtlvError, Value, whole};
+use coffer_server::route::{Domains, Route, route};
+use coffer_server::s3::encryption::asked;
+use coffer_server::s3::{attributes, checksum, conditions, range, supported};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use percent_encoding::percent_decode_str;
+use rustls::ProtocolVersion;
 
-/// How many inputs it gets as an ordinary test.
-const ITERATIONS: usize = 20_000;
+/// Requests of many kinds: `METHOD path?query`, then a header a line.
+const REQUESTS: [&str; 12] = [
+    "GET /photos/a%2fb%20c?versionId=null&response-content-type=a%2Fb\nhost: localhost:9000\nrange: bytes=0-9\nif-match: \"a\", W/\"b\"",
+    "PUT /a?partNumber=1&uploadId=00112233445566778899aabbccddeeff\nhost: photos.s3.example.com\ncontent-md5: XUFAKrxLKna5cZ2REBfFkg==",
+    "PUT /photos/a\nx-amz-copy-source: /photos/b%20c?versionId=null\nx-amz-copy-source-if-match: e\nx-amz-copy-source-if-unmodified-since: Thu, 01 Jan 2037 00:00:00 GMT\nx-amz-metadata-directive: REPLACE",
+    "PUT /photos/a\nx-amz-server-side-encryption: aws:kms\nx-amz-server-side-encryption-aws-kms-key-id: arn:aws:kms:k1\nx-amz-server-side-encryption-context: eyJhIjoiYiJ9",
+    "PUT /photos/a\nx-amz-server-side-encryption: AES256\nx-amz-checksum-crc32: NhCmhg==\nx-amz-meta-a: ü\ncontent-encoding: aws-chunked,gzip\nx-amz-storage-class: STANDARD",
+    "GET /photos/a\nx-amz-server-side-encryption-customer-algorithm: AES256\nx-amz-server-side-encryption-customer-key: MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\nx-amz-server-side-encryption-customer-key-md5: hRasmdxgYDKV3nvbahU1MA==",
+    "POST /photos?delete\ncontent-type: application/xml\nx-amz-trailer: x-amz-checksum-sha256\nx-amz-sdk-checksum-algorithm: SHA256",
+    "GET /photos?list-type=2&prefix=a%2F&delimiter=%2F&max-keys=2&continuation-token=x\nhost: localhost",
+    "DELETE /photos/a?uploadId=00112233445566778899aabbccddeeff\nif-none-match: *",
+    "GET /minio/admin/v3/list-users\nhost: localhost",
+    "POST /minio/kms/v1/key/create?key-id=k\nhost: localhost",
+    "HEAD /minio/health/live\nhost: [::1]:9000",
+];
 
-fn fuzz(examples: &[Vec<u8>], target: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
-    for example in examples {
-        target(example);
+/// Bytes that mean something in a request's head.
+const OF_REQUESTS: &[u8] = b"\n:/?&=%+-,;*.\" 0Aa\x00\xc3\xff";
+
+/// Bytes that mean something to KMIP.
+const OF_KMIP: &[u8] = b"\x42\x54\x00\x01\x02\x07\x08\x0b\x10\x7f\xff";
+
+/// As far as HTTP lets it through.
+fn request(text: &[u8]) -> Option<(Method, String, String, HeaderMap)> {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let line = std::str::from_utf8(lines.next()?).ok()?;
+    let (method, target) = line.split_once(' ')?;
+    let uri: http::Uri = target.parse().ok()?;
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        let at = line.iter().position(|byte| *byte == b':')?;
+        let name = HeaderName::from_bytes(&line[..at]).ok()?;
+        headers.append(name, HeaderValue::from_bytes(line[at + 1..].trim_ascii()).ok()?);
     }
-    let seconds = std::env::var("COFFER_FUZZ_SECONDS").ok().map(|text| text.parse().unwrap());
-    let check = bolero::check!();
-    let check = match seconds {
-        Some(seconds) => check.with_test_time(Duration::from_secs(seconds)),
-        None => check.with_iterations(ITERATIONS),
-    };
-    check.with_max_len(256).for_each(|bytes: &[u8]| target(&changed(examples, bytes)));
+    let query = uri.query().unwrap_or_default().to_owned();
+    Some((method.parse().ok()?, uri.path().to_owned(), query, headers))
 }
 
-/// An example with some changes, or the bytes themselves: as they say.
-fn changed(examples: &[Vec<u8>], bytes: &[u8]) -> Vec<u8> {
-    let Some(([choice, which], changes)) = bytes.split_first_chunk::<2>() else {
-        return bytes.to_vec();
-    };
-    if *choice < 16 || examples.is_empty() {
-        return changes.to_vec();
-    }
-    let mut text = examples[usize::from(*which) % examples.len()].clone();
-    for change in changes.chunks_exact(4).take(usize::from(*choice % 6) + 1) {
-        let [kind, high, low, byte] = change else { continue };
-        let at = usize::from(u16::from_be_bytes([*high, *low])) % (text.len() + 1);
-        // Bytes that mean something are tried more often than others.
-        let telling = b"\x42\x54\x00\x01\x02\x07\x08\x0b\x10\x7f\xff";
-        let telling = telling[usize::from(*byte) % telling.len()];
-        match kind % 5 {
-            0 => text.insert(at, *byte),
-            1 => text.truncate(at),
-            2 => drop(text.drain(at..(at + usize::from(*byte % 16)).min(text.len()))),
-            3 => {
-                if let Some(old) = text.get_mut(at) {
-                    *old = telling;
-                }
+/// Bucket and key are what the path says to any other reader; what is taken from the headers isn't there for a later one to read
+/// otherwise; what is left of a range is one.
+#[test]
+fn heads_of_requests() {
+    let domains = Domains::new(["s3.example.com".to_owned()]);
+    fuzz!(REQUESTS.map(|text| text.as_bytes().to_vec()), OF_REQUESTS, |text: &[u8]| {
+        let Some((method, path, query, mut headers)) = request(text) else { return };
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let Ok(route) = route(&method, &path, &query, &headers, host, &domains) else { return };
+        let Route::S3(target) = route else {
+            assert!(path.starts_with("/minio/"), "{path}");
+            return;
+        };
+        let decoded = percent_decode_str(&target.path).decode_utf8().unwrap();
+        let named = match (&target.bucket, &target.key) {
+            (Some(bucket), Some(key)) => format!("/{}/{}", bucket.as_str(), key.as_str()),
+            (Some(bucket), None) => format!("/{}", bucket.as_str()),
+            (None, key) => {
+                key.as_ref().map_or_else(|| "/".to_owned(), |key| key.as_str().to_owned())
             }
-            _ => {
-                if let Some(old) = text.get_mut(at) {
-                    *old ^= byte;
-                }
-            }
+        };
+        assert_eq!(decoded.trim_end_matches('/'), named.trim_end_matches('/'));
+        assert!(target.host_bucket(&path).is_none() || host.is_some());
+        drop(supported::check(&headers, &target));
+        drop(asked::only_in_headers(&query));
+        if let Ok(wanted) = checksum::wanted(&headers) {
+            assert!(wanted.algorithms().len() <= 1);
         }
-    }
-    text
+        if let Some(md5) = headers.get("content-md5") {
+            drop(checksum::md5_of(md5.as_bytes()));
+        }
+        range::tidy(&mut headers);
+        assert!(headers.get_all(header::RANGE).iter().count() <= 1);
+        if let Some(range) = headers.get(header::RANGE) {
+            assert!(s3s::dto::Range::parse(range.to_str().unwrap()).is_ok(), "{range:?}");
+        }
+        let tls = Some(ProtocolVersion::TLSv1_3);
+        if asked::take(&mut headers, target.operation, tls).is_ok() {
+            let is_encryption = |name: &HeaderName| {
+                name.as_str().starts_with("x-amz-server-side-encryption")
+                    || name.as_str().starts_with("x-amz-copy-source-server-side-encryption")
+            };
+            assert!(!headers.keys().any(is_encryption), "{headers:?}");
+        }
+        if conditions::take(&mut headers).is_ok() {
+            assert!(!headers.keys().any(|name| name.as_str().contains("if-")
+                && name.as_str().ends_with("-match")
+                && !name.as_str().starts_with("x-amz-meta-")));
+        }
+        if let Ok(stored) = attributes::take(&mut headers) {
+            assert!(
+                stored.user.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+                    <= 2048
+            );
+            assert!(!headers.keys().any(|name| name.as_str().starts_with("x-amz-meta-")));
+        }
+    });
 }
 
 #[test]
@@ -95,7 +144,7 @@ fn a_message_that_is_read_is_written_alike() {
     ]
     .map(|item| item.encode().unwrap().to_vec())
     .to_vec();
-    fuzz(&examples, move |bytes| {
+    fuzz!(examples, OF_KMIP, |bytes: &[u8]| {
         let length = bytes.first_chunk::<8>().and_then(|head| whole(*head, tag));
         assert!(length.is_none_or(|length| length <= LONGEST));
         match Item::decode(bytes) {

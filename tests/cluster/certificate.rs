@@ -125,3 +125,47 @@ async fn c2_a_deleted_certificate_is_issued_again_under_load() {
     assert!(sent > 100);
     assert_eq!(restarts("deleted"), pod);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c3_a_lost_authority_cuts_nobody_off() {
+    cluster::install();
+    namespace("lost");
+    cluster::apply(&tenant("lost", "photos", ""));
+    wait_ready("lost", "photos");
+    let roots = || {
+        let map = get("configmap", "lost", "photos-ca");
+        map["data"]["ca.crt"].as_str().unwrap_or_default().to_owned()
+    };
+    let (old, before, pod) = (roots(), serial("lost", "photos"), restarts("lost"));
+    let load = Load::start(&client("lost", "photos"), "lost", "photos");
+    kubectl(&["delete", "secret", "photos-authority", "-n", "lost"]);
+    let (both, took) = eventually("both roots", Duration::from_secs(30), async || {
+        let both = roots();
+        (both != old && both.ends_with(&old)).then_some(both)
+    })
+    .await;
+    println!("both roots after {took:?}");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let (sent, failures) = load.end().await;
+    assert!(failures.is_empty(), "of {sent}: {:?}", failures.first());
+    assert_eq!(serial("lost", "photos"), before, "clients have yet to take the new root");
+
+    // Those that have taken it go on when the trust is taken from the old one.
+    let load = Load::start(&client("lost", "photos"), "lost", "photos");
+    let patch = r#"[{"op": "remove", "path": "/data/previous.crt"}]"#;
+    kubectl(&["patch", "secret", "photos-authority", "-n", "lost", "--type=json", "-p", patch]);
+    let new = both.strip_suffix(&old).unwrap();
+    eventually("the new root alone", Duration::from_secs(30), async || {
+        (roots() == new && serial("lost", "photos") != before).then_some(())
+    })
+    .await;
+    let (photos, after) = (client("lost", "photos"), serial("lost", "photos"));
+    eventually("it is served", Duration::from_secs(30), async || {
+        (photos.served_serial().await == after).then_some(())
+    })
+    .await;
+    let (sent, failures) = load.end().await;
+    assert!(failures.is_empty(), "of {sent}: {:?}", failures.first());
+    assert_eq!(photos.send("GET", "/", "", &[], "").await.status, 200);
+    assert_eq!(restarts("lost"), pod);
+}

@@ -121,3 +121,28 @@ async fn b5_a_suspended_tenant_keeps_its_data() {
     })
     .await;
 }
+
+/// A Tenant that comes again while the earlier one's objects are still being deleted waits for that, and takes up the data.
+#[tokio::test]
+async fn b6_a_tenant_that_comes_again_at_once_gets_ready() {
+    cluster::install();
+    namespace("again");
+    cluster::apply(&tenant("again", "photos", ""));
+    wait_ready("again", "photos");
+    let photos = cluster::client("again", "photos");
+    assert_eq!(photos.send("PUT", "/album", "", &[], "").await.status, 200);
+    let uid = || get("tenant", "again", "photos")["metadata"]["uid"].clone();
+    let earlier = uid();
+    kubectl(&["delete", "tenant", "photos", "-n", "again", "--wait=false"]);
+    cluster::apply(&tenant("again", "photos", ""));
+    eventually("it is ready", Duration::from_secs(90), async || {
+        let (status, reason, message) = condition("again", "photos", "Stalled");
+        assert_ne!(status, "True", "{reason}: {message}");
+        (uid() != earlier && condition("again", "photos", "Ready").0 == "True").then_some(())
+    })
+    .await;
+    let service = get("service", "again", "photos");
+    assert_eq!(service["metadata"]["ownerReferences"][0]["uid"], uid());
+    let photos = cluster::client("again", "photos");
+    assert_eq!(photos.send("HEAD", "/album", "", &[], "").await.status, 200, "its data is there");
+}

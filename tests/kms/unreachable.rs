@@ -1,6 +1,8 @@
 //! A service that is away, for the providers that have one.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use coffer_server::encrypt::attempts::Limits;
@@ -10,10 +12,12 @@ use coffer_server::encrypt::kmip::{Kmip, KmipSettings};
 use coffer_server::encrypt::vault::{Vault, VaultAuth, VaultSettings};
 use coffer_sse::kms::{Kms, KmsError};
 use coffer_tests::identity;
+use http::StatusCode;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::suite::{context, name};
+use crate::tls_service::{Clients, TlsService};
 
 /// So that a test needn't wait long.
 pub(crate) const SHORT: Limits = Limits {
@@ -111,15 +115,27 @@ async fn a_service_that_is_away_is_told_in_bounded_time() {
     }
 }
 
+/// CVE-2022-31105, CVE-2025-67601.
 #[tokio::test]
-async fn a_service_of_another_ca_is_refused() {
-    let (own, foreign) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    identity::write(own.path());
-    identity::write(foreign.path());
-    let server = coffer_tests::server::Server::start_in(own, &[]).await;
-    for kms in providers(foreign.path(), &server.endpoint()) {
-        let made = kms.generate_data_key(&name("photos"), &context("b")).await;
-        let Err(KmsError::Unreachable(why)) = made else { panic!("{made:?}") };
-        assert!(why.contains("certificate"), "{why}");
+async fn section_9_a_service_is_believed_only_by_its_certificate() {
+    let folder = TempDir::new().unwrap();
+    identity::write(folder.path());
+    for (wrong, issue) in identity::UNBELIEVABLE {
+        issue(folder.path());
+        let heard = Arc::new(AtomicUsize::new(0));
+        let hears = Arc::clone(&heard);
+        let service = TlsService::start(folder.path(), Clients::Anyone, move |_asked| {
+            hears.fetch_add(1, Ordering::Relaxed);
+            (StatusCode::OK, "{}".to_owned())
+        })
+        .await;
+        // What the providers show of themselves is sound.
+        identity::issue(folder.path(), 9);
+        for kms in providers(folder.path(), &format!("https://localhost:{}", service.port())) {
+            let made = kms.generate_data_key(&name("photos"), &context("b")).await;
+            let Err(KmsError::Unreachable(why)) = made else { panic!("{wrong}: {made:?}") };
+            assert!(why.contains("certificate"), "{wrong}: {why}");
+        }
+        assert_eq!(heard.load(Ordering::Relaxed), 0, "{wrong}");
     }
 }

@@ -202,6 +202,32 @@ fn the_kustomize_base_is_what_the_chart_makes() {
     assert_eq!(lines(&kept), lines(&made), "write it anew, as CONTRIBUTING.md says");
 }
 
+#[test]
+fn the_chart_of_definitions_has_every_tool_keep_them() {
+    let cluster = std::env::var_os("COFFER_TEST_CLUSTER").expect("run tests/run");
+    let output = clients::run(
+        Command::new(Path::new(&cluster).join("helm")).current_dir(repository()).args([
+            "template",
+            "coffer-crds",
+            "charts/coffer-crds",
+            "--set",
+            "annotations.a=b",
+        ]),
+    );
+    let made = String::from_utf8(output.stdout).expect("text");
+    let definitions = made.matches("kind: CustomResourceDefinition").count();
+    assert!(definitions > 1, "{definitions} definitions");
+    for annotation in [
+        "helm.sh/resource-policy: keep",
+        "kustomize.toolkit.fluxcd.io/prune: disabled",
+        "argocd.argoproj.io/sync-options: Prune=false,Delete=false",
+        "a: b",
+    ] {
+        let line = format!("    {annotation}\n");
+        assert_eq!(made.matches(&line).count(), definitions, "{annotation}");
+    }
+}
+
 #[tokio::test]
 async fn the_commands_of_the_readme_do_what_they_say() {
     let folder = TempDir::new().expect("a folder");

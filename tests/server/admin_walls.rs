@@ -486,3 +486,20 @@ async fn n11_a_crafted_archive_is_refused_whole() {
         "{after}"
     );
 }
+
+/// What an import passes over it leaves as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_an_import_passes_over_stays() {
+    let server = peopled().await;
+    let importer = client_of(&server, "importer");
+    let soon = coffer_tests::client::now() + jiff::SignedDuration::from_mins(5);
+    for expiration in ["2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z", &soon.to_string()] {
+        let more = format!(r#","expiration":"{expiration}""#);
+        let passed_over =
+            zipped(&[("iam-assets/svcaccts.json", &key("alice-key", "alice-key", "alice", &more))]);
+        let before = everything(server.client()).await;
+        let answer = importer.send("PUT", &path("import-iam"), "", &[], passed_over).await;
+        assert_eq!(answer.status, 200, "{expiration}: {}", answer.text());
+        assert_eq!(everything(server.client()).await, before, "{expiration}");
+    }
+}

@@ -91,11 +91,75 @@ async fn each_request_leaves_a_record_that_names_its_signature() {
     assert!(!verify(&changed), "a changed record isn't seen");
 }
 
+/// What an operation learns to ask while it is carried out, and which keys its document named, is told too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_names_the_decision_that_denied_and_each_key_of_many() {
+    let folder = tempfile::TempDir::new().unwrap();
+    coffer_tests::identity::write(folder.path());
+    crate::people::change_in(folder.path(), |draft| {
+        let writes = r#"{"Effect":"Allow","Action":["s3:PutObject","s3:DeleteObject"],"Resource":"arn:aws:s3:::album/*"}"#;
+        let kept = r#"{"Sid":"Kept","Effect":"Deny","Action":["s3:GetObject","s3:DeleteObject"],"Resource":"arn:aws:s3:::album/kept*"}"#;
+        user(draft, "alice", &format!("{writes},{kept}"))
+    })
+    .await;
+    let server = Server::start_in(folder, &[("COFFER_AUDIT", "stdout")]).await;
+    let root = server.client();
+    for path in ["/album", "/album/kept", "/album/a"] {
+        assert_eq!(root.send("PUT", path, "", &[], "").await.status, 200);
+    }
+    let alice = client_of(&server, "alice");
+    let source = [("x-amz-copy-source", "/album/kept")];
+    assert_eq!(alice.send("PUT", "/album/copy", "", &source, "").await.status, 403);
+    let keys = ["kept", "a", "absent"];
+    let objects = keys.map(|key| format!("<Object><Key>{key}</Key></Object>")).concat();
+    let answer = crate::documents::delete_as(
+        &alice,
+        "album",
+        &format!("<Delete>{objects}<Quiet>true</Quiet></Delete>"),
+    )
+    .await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+
+    let records = records(&server, 5).await;
+    let [copy, deletes] = &records[3..] else { panic!("{records:?}") };
+    for (record, status) in [(copy, 403), (deletes, 200)] {
+        assert_eq!(record["status"], status);
+        assert_eq!(record["decision"]["outcome"], "Deny", "{record}");
+        assert_eq!(record["decision"]["sid"], "Kept", "{record}");
+    }
+    let mut named: Vec<(&str, &str)> = deletes["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["key"].as_str().unwrap(), one["code"].as_str().unwrap_or("-")))
+        .collect();
+    named.sort_unstable();
+    assert_eq!(named, [("a", "-"), ("absent", "-"), ("kept", "AccessDenied")]);
+    assert!(copy.get("keys").is_none());
+}
+
+/// A token is made with a secret key: who guesses one guesses that.
+#[tokio::test]
+async fn guesses_at_the_token_of_metrics_are_counted() {
+    let server = Server::start_with(&[("COFFER_FAILED_SIGNATURES_PER_MINUTE", "5")]).await;
+    let client = server.client();
+    let mut answers = Vec::new();
+    for n in 0..8 {
+        let token = format!("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJyb290In0.{n}");
+        let headers = client.headers(&[("authorization", &format!("Bearer {token}"))]);
+        let answer = client.send_as_is("GET", "/minio/v2/metrics/cluster", "", headers, "").await;
+        answers.push(answer.unwrap().code());
+    }
+    assert_eq!(answers[0], "InvalidToken");
+    assert_eq!(answers[7], "SlowDown", "{answers:?}");
+}
+
 #[expect(clippy::disallowed_methods, reason = "what a client does")]
 fn now() -> Timestamp {
     Timestamp::now()
 }
 
+/// CVE-2026-44477: who may read the figures may do nothing else by that.
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_for_those_who_are_allowed_them() {
     let server = server_of(|draft| {
@@ -110,5 +174,15 @@ async fn metrics_are_for_those_who_are_allowed_them() {
         assert_eq!(answer.text().contains("coffer_storage_usable 1"), status == 200, "{name}");
     }
     let scraper = client_of(&server, "scraper");
-    assert_eq!(scraper.send("GET", "/", "", &[], "").await.status, 403);
+    for (method, path, query) in [
+        ("GET", "/", ""),
+        ("PUT", "/photos", ""),
+        ("PUT", "/photos/k", ""),
+        ("DELETE", "/photos/k", ""),
+        ("GET", "/minio/admin/v3/list-users", ""),
+        ("PUT", "/minio/admin/v3/add-user", "accessKey=x"),
+    ] {
+        let answer = scraper.send(method, path, query, &[], "").await;
+        assert_eq!(answer.status, 403, "{method} {path}: {}", answer.text());
+    }
 }

@@ -16,6 +16,12 @@ async fn both(settings: &[(&str, &str)]) -> (Webhook, Server) {
     let folder = TempDir::new().expect("a folder");
     identity::write(folder.path());
     let webhook = Webhook::start(folder.path()).await;
+    let server = posting(folder, &webhook, settings).await;
+    (webhook, server)
+}
+
+/// A server that posts to it.
+async fn posting(folder: TempDir, webhook: &Webhook, settings: &[(&str, &str)]) -> Server {
     let at = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(at("token"), "first-token\n").expect("a file");
     let (url, ca, token) = (webhook.url(), at("ca.crt"), at("token"));
@@ -25,8 +31,7 @@ async fn both(settings: &[(&str, &str)]) -> (Webhook, Server) {
         ("COFFER_AUDIT_WEBHOOK_TOKEN", &token),
     ];
     all.extend(settings);
-    let server = Server::start_in(folder, &all).await;
-    (webhook, server)
+    Server::start_in(folder, &all).await
 }
 
 async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -102,6 +107,23 @@ async fn records_wait_while_it_is_away_and_over_kills_of_the_server() {
     // Nothing is left to post.
     let metrics = server.client().send("GET", "/minio/v2/metrics/node", "", &[], "").await.text();
     assert!(metrics.contains("coffer_audit_webhook_waiting_bytes"), "{metrics}");
+}
+
+/// CVE-2022-31105, CVE-2025-67601: neither records nor the token go to somebody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn section_9_a_webhook_is_believed_only_by_its_certificate() {
+    for (wrong, issue) in identity::UNBELIEVABLE {
+        let folder = TempDir::new().expect("a folder");
+        identity::write(folder.path());
+        issue(folder.path());
+        let webhook = Webhook::start(folder.path()).await;
+        webhook.answers(StatusCode::OK);
+        identity::issue(folder.path(), 9);
+        let server = posting(folder, &webhook, &[]).await;
+        assert_eq!(server.client().send("PUT", "/bucket", "", &[], "").await.status, 200);
+        eventually(wrong, || webhook.broken_off() > 0).await;
+        assert_eq!((webhook.posts(), webhook.authorization()), (0, None), "{wrong}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use jiff::SignedDuration;
 
 use crate::claim::{assert_all, assert_answer, mismatch, server, server_with};
-use crate::forms::{Form, Version};
+use crate::form::{Form, Version};
 
 /// Who signs, for whom, and when.
 struct How<'a> {

@@ -225,3 +225,40 @@ async fn n2_what_the_server_knows_is_what_it_knows_whatever_is_sent() {
         assert_eq!(read.status, 200, "{name}");
     }
 }
+
+/// What is asked about how a request was sent is asked in whichever way it was: a presigned URL says by saying nothing that its
+/// content isn't signed, and a parameter's name may be escaped.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_spelling_of_a_request_changes_no_decision() {
+    let server = filled(|draft| {
+        let unsigned = r#"{"Effect":"Deny","Action":"s3:PutObject","Resource":"*","Condition":{"StringEquals":{"s3:x-amz-content-sha256":"UNSIGNED-PAYLOAD"}}}"#;
+        user(draft, "signs", &format!("{},{unsigned}", allow(&["s3:*"])))?;
+        user(draft, "current", &allow(&["s3:GetObject"]))
+    })
+    .await;
+    let signs = client_of(&server, "signs");
+    assert_eq!(signs.send("PUT", "/photos/new", "", &[], "x").await.status, 200);
+    let life = std::time::Duration::from_secs(60);
+    for (what, parameter, status) in [
+        ("unsigned", "", 403),
+        (
+            "signed",
+            "X-Amz-Content-Sha256=2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881",
+            200,
+        ),
+    ] {
+        let headers = signs.headers(&[]);
+        let method = http::Method::PUT;
+        let query = signs
+            .signer()
+            .presign(&method, "/photos/new", parameter, &headers, life, coffer_tests::client::now())
+            .unwrap();
+        let put = signs.send_as_is("PUT", "/photos/new", &query, headers, "x").await.unwrap();
+        assert_eq!(put.status, status, "{what}: {}", put.text());
+    }
+    let current = client_of(&server, "current");
+    for (query, status) in [("", 200), ("versionId=null", 403), ("version%49d=null", 403)] {
+        let read = current.send("GET", "/photos/k", query, &[], "").await;
+        assert_eq!(read.status, status, "{query}: {}", read.text());
+    }
+}

@@ -50,6 +50,27 @@ impl Authority {
         (params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
     }
 
+    /// A certificate with its key, at the end of so many authorities below this one, which take turns at so many names.
+    pub(crate) fn chain(&self, length: usize, names: usize) -> (String, String) {
+        let mut chain = String::new();
+        let mut last = Self { certificate: self.certificate.clone(), key: self.key.clone() };
+        for number in 0..length {
+            let (certificate, key) = last.issue(|params| {
+                params.distinguished_name = rcgen::DistinguishedName::new();
+                let name = format!("authority {}", number % names);
+                params.distinguished_name.push(DnType::CommonName, name);
+                params.subject_alt_names.clear();
+                params.extended_key_usages.clear();
+                params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+                params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+            });
+            chain.insert_str(0, &certificate);
+            last = Self { certificate, key };
+        }
+        let (certificate, key) = last.issue(|_| {});
+        (certificate + &chain, key)
+    }
+
     pub(crate) fn write(&self, folder: &Path) {
         let folder = folder.join("control");
         std::fs::create_dir_all(&folder).unwrap();
@@ -63,7 +84,7 @@ fn uri(text: &str) -> SanType {
 }
 
 /// A server that knows a control identity, with a user `alice` of another hand.
-async fn server() -> (Server, Authority) {
+pub(crate) async fn server() -> (Server, Authority) {
     let folder = TempDir::new().unwrap();
     identity::write(folder.path());
     let authority = Authority::new("control of team/photos");
@@ -457,4 +478,43 @@ async fn a_bucket_whose_making_was_cut_off_is_its_resources_own() {
         }
     }
     assert!(left > 0, "no call was cut off");
+}
+
+/// The room that a quota leaves tells nothing of what its caller may not read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_tells_no_size_of_what_is_copied_from() {
+    let folder = TempDir::new().unwrap();
+    identity::write(folder.path());
+    let authority = Authority::new("control of team/photos");
+    authority.write(folder.path());
+    people::change_in(folder.path(), |draft| {
+        let own = r#"{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::photos","arn:aws:s3:::photos/*"]}"#;
+        people::user(draft, "dora", own)
+    })
+    .await;
+    let ca = folder.path().join("control").display().to_string();
+    let settings = [("COFFER_CONTROL_CA", ca.as_str()), ("COFFER_CONTROL_NAME", NAME)];
+    let server = Server::start_in(folder, &settings).await;
+    let client = control(&server, &authority);
+    let bucket = json!({"owner": owner("Bucket", "photos"), "name": "photos", "quota": 1000});
+    put(&client, "bucket", bucket, "").await;
+    let root = server.client();
+    for (path, body) in
+        [("/secret", ""), ("/secret/large", &*"x".repeat(2000)), ("/secret/small", "x")]
+    {
+        assert_eq!(root.send("PUT", path, "", &[], body.to_owned()).await.status, 200);
+    }
+    let dora = people::client_of(&server, "dora");
+    let own = dora.send("PUT", "/photos/own", "", &[], "x".repeat(600)).await;
+    assert_eq!(own.status, 200, "{}", own.text());
+    for (source, code) in [
+        ("/secret/large", "AccessDenied"),
+        ("/secret/small", "AccessDenied"),
+        ("/secret/absent", "AccessDenied"),
+        ("/photos/own", "XMinioAdminBucketQuotaExceeded"),
+    ] {
+        let copy = [("x-amz-copy-source", source)];
+        let answer = dora.send("PUT", "/photos/copy", "", &copy, "").await;
+        assert_eq!(answer.code(), code, "{source}: {}", answer.text());
+    }
 }

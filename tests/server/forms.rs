@@ -2,143 +2,11 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use coffer_signature::post_form::{Fields, sign_form, sign_form_v2};
-use coffer_tests::client::{Answer, Client, now};
 use coffer_tests::stored::Stored;
-use jiff::SignedDuration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::claim::{assert_all, assert_answer, mismatch, send, server, server_with};
-
-/// Which signature a form has.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Version {
-    None,
-    V2,
-    V4,
-}
-
-/// A form that can be bent.
-#[derive(Clone, Debug)]
-pub(crate) struct Form {
-    version: Version,
-    bucket: String,
-    minutes: i64,
-    conditions: Vec<String>,
-    fields: Vec<(String, String)>,
-    /// Put in after it was signed.
-    more: Vec<(String, String)>,
-    filename: String,
-}
-
-const BOUNDARY: &str = "a-boundary";
-
-impl Form {
-    /// A form for `bucket`, good for a minute.
-    pub(crate) fn new(version: Version, bucket: &str) -> Self {
-        Self {
-            version,
-            bucket: bucket.to_owned(),
-            minutes: 1,
-            conditions: Vec::new(),
-            fields: Vec::new(),
-            more: Vec::new(),
-            filename: "a.txt".to_owned(),
-        }
-    }
-
-    /// With a field, and the condition that it is so.
-    pub(crate) fn field(mut self, name: &str, value: &str) -> Self {
-        self.fields.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    fn condition(mut self, condition: &str) -> Self {
-        self.conditions.push(condition.to_owned());
-        self
-    }
-
-    /// With a field that the policy doesn't know.
-    fn unsigned(mut self, name: &str, value: &str) -> Self {
-        self.more.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// All its fields, signed by the client's credentials.
-    fn signed(&self, client: &Client) -> Vec<(String, String)> {
-        let mut fields = Fields::default();
-        for (name, value) in &self.fields {
-            fields.push(name, value).unwrap();
-        }
-        let expiration = now() + SignedDuration::from_mins(self.minutes);
-        let policy = |fields: &Fields| {
-            let own = fields
-                .iter()
-                .filter(|(name, _)| *name != "awsaccesskeyid")
-                // What comes of a file's name is another value than the one that is sent.
-                .map(|(name, value)| match value.split_once("${filename}") {
-                    Some((start, _)) => {
-                        serde_json::json!(["starts-with", format!("${name}"), start])
-                    }
-                    None => serde_json::json!({ name: value }),
-                })
-                .map(|condition| condition.to_string());
-            let all: Vec<String> = own
-                .chain(self.conditions.iter().cloned())
-                .chain([format!("{{\"bucket\":\"{}\"}}", self.bucket)])
-                .collect();
-            let conditions = all.join(",");
-            STANDARD.encode(format!(
-                "{{\"expiration\":\"{expiration:.0}\",\"conditions\":[{conditions}]}}"
-            ))
-        };
-        match self.version {
-            Version::None => {}
-            Version::V4 => sign_form(&client.signer(), &mut fields, policy, now()).unwrap(),
-            Version::V2 => sign_form_v2(&client.credentials, &mut fields, policy).unwrap(),
-        }
-        let signed = fields.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        signed.chain(self.more.iter().cloned()).collect()
-    }
-
-    /// All up to the file's content.
-    fn head(&self, client: &Client) -> Vec<u8> {
-        let mut head: String = self
-            .signed(client)
-            .iter()
-            .map(|(name, value)| {
-                format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
-            })
-            .collect();
-        head.push_str(&format!(
-            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}\"\r\n\r\n",
-            self.filename
-        ));
-        head.into_bytes()
-    }
-
-    /// The whole body.
-    fn body(&self, client: &Client, file: &[u8]) -> Vec<u8> {
-        [&self.head(client)[..], file, end().as_bytes()].concat()
-    }
-
-    /// Sends it as a browser does.
-    pub(crate) async fn send(&self, client: &Client, path: &str, file: &[u8]) -> Answer {
-        post(client, path, self.body(client, file)).await
-    }
-}
-
-fn end() -> String {
-    format!("\r\n--{BOUNDARY}--\r\n")
-}
-
-async fn post(client: &Client, path: &str, body: Vec<u8>) -> Answer {
-    let kind = format!("multipart/form-data; boundary={BOUNDARY}");
-    let headers = client.headers(&[("content-type", &kind)]);
-    client.send_as_is("POST", path, "", headers, body).await.unwrap()
-}
+use crate::form::{BOUNDARY, Form, Version, end, post};
 
 fn form() -> Form {
     Form::new(Version::V4, "photos").field("key", "new")
@@ -149,20 +17,18 @@ async fn a_form_becomes_an_object_with_what_its_fields_say() {
     let server = server().await;
     let client = server.client();
     for version in [Version::V4, Version::V2] {
-        let made = Form {
-            filename: "C:\\pictures\\a b.txt".to_owned(),
-            ..Form::new(version, "photos")
-                .field("key", "in/${filename}")
-                .field("Content-Type", "text/plain")
-                .field("Cache-Control", "no-cache")
-                .field("Content-Disposition", "attachment; filename=\"x\"")
-                .field("Content-Encoding", "gzip")
-                .field("Expires", "Thu, 01 Jan 2037 00:00:00 GMT")
-                .field("x-amz-meta-a", "ü")
-                .field("x-amz-checksum-crc32", "NhCmhg==")
-                .field("acl", "private")
-                .field("x-ignore-me", "x")
-        };
+        let made = Form::new(version, "photos")
+            .file_named("C:\\pictures\\a b.txt")
+            .field("key", "in/${filename}")
+            .field("Content-Type", "text/plain")
+            .field("Cache-Control", "no-cache")
+            .field("Content-Disposition", "attachment; filename=\"x\"")
+            .field("Content-Encoding", "gzip")
+            .field("Expires", "Thu, 01 Jan 2037 00:00:00 GMT")
+            .field("x-amz-meta-a", "ü")
+            .field("x-amz-checksum-crc32", "NhCmhg==")
+            .field("acl", "private")
+            .field("x-ignore-me", "x");
         let answer = made.send(client, "/photos", b"hello").await;
         assert_answer("a form", &answer, 204, "");
         assert_eq!(answer.header("etag"), "\"5d41402abc4b2a76b9719d911017c592\"");
@@ -260,12 +126,12 @@ async fn section_1_a_form_that_its_policy_does_not_allow_is_refused() {
             (
                 "a key that isn't allowed",
                 "/photos",
-                Form { fields: vec![], ..form() }.unsigned("key", "k"),
+                Form::new(version, "photos").unsigned("key", "k"),
                 b"x",
                 403,
                 "AccessDenied",
             ),
-            ("expired", "/photos", Form { minutes: -1, ..form() }, b"x", 403, "AccessDenied"),
+            ("expired", "/photos", form().good_for(-1), b"x", 403, "AccessDenied"),
             ("too small", "/photos", range(), b"x", 400, "EntityTooSmall"),
             ("empty", "/photos", range(), b"", 400, "EntityTooSmall"),
             ("too large", "/photos", range(), b"01234567890", 400, "EntityTooLarge"),
@@ -281,7 +147,7 @@ async fn section_1_a_form_that_its_policy_does_not_allow_is_refused() {
             (
                 "no key",
                 "/photos",
-                Form { fields: vec![], ..form() },
+                Form::new(version, "photos"),
                 b"x",
                 400,
                 "UserKeyMustBeSpecified",
@@ -362,7 +228,7 @@ async fn section_1_a_form_that_its_policy_does_not_allow_is_refused() {
             (
                 "a bucket that isn't there",
                 "/absent",
-                Form { bucket: "absent".to_owned(), ..form() },
+                Form::new(version, "absent").field("key", "new"),
                 b"x",
                 404,
                 "NoSuchBucket",
@@ -522,4 +388,29 @@ async fn section_9_fields_that_drip_are_given_up() {
     }
     let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
     assert!(answer.contains("<Code>RequestTimeout</Code>"), "{answer}");
+}
+
+/// Whence a form comes and by which program it was sent, its head says, as of any other request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_may_ask_where_a_form_comes_from() {
+    let server = crate::people::server_of(|draft| {
+        let from = r#"{"Effect":"Allow","Action":"s3:PutObject","Resource":"*","Condition":{"StringEquals":{"aws:Referer":"https://shop.example/"}}}"#;
+        let not_by = r#"{"Effect":"Deny","Action":"s3:PutObject","Resource":"*","Condition":{"StringLike":{"aws:UserAgent":"bad*"}}}"#;
+        crate::people::user(draft, "seller", &format!("{from},{not_by}"))
+    })
+    .await;
+    assert_eq!(send(server.client(), "PUT /photos", &[], "").await.status, 200);
+    let seller = crate::people::client_of(&server, "seller");
+    for (referer, agent, status) in [
+        ("https://shop.example/", "good", 204),
+        ("https://other.example/", "good", 403),
+        ("https://shop.example/", "bad/1", 403),
+    ] {
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        let headers =
+            seller.headers(&[("content-type", &kind), ("referer", referer), ("user-agent", agent)]);
+        let body = form().body(&seller, b"x");
+        let answer = seller.send_as_is("POST", "/photos", "", headers, body).await.unwrap();
+        assert_eq!(answer.status, status, "{referer} {agent}: {}", answer.text());
+    }
 }

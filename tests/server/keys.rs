@@ -1,4 +1,6 @@
 //! [N10] Keys that other systems took for paths: the key that comes in is the key that is stored, listed and deleted.
+//!
+//! CVE-2026-49991, CVE-2026-54917, CVE-2025-24961, CVE-2026-26187, CVE-2023-28433, CVE-2026-42882.
 
 use std::collections::BTreeSet;
 
@@ -176,7 +178,7 @@ async fn n10_a_key_in_a_copy_source_is_exact() {
 /// The key of any text, in many spellings of its URL, is one key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn n10_property_each_spelling_of_a_url_is_one_key() {
-    let server = server().await;
+    let server = crate::claim::server_with(&[("COFFER_AUDIT", "stdout")]).await;
     let other = send(server.client(), "GET /other?versions", &[], "").await.text();
     let piece = prop_oneof![
         Just(".."),
@@ -207,9 +209,9 @@ async fn n10_property_each_spelling_of_a_url_is_one_key() {
         TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let runtime = tokio::runtime::Handle::current();
     let client = server.client().clone();
-    let mut last = String::new();
+    let mut written: Vec<String> = Vec::new();
     let result = tokio::task::block_in_place(|| {
-        let last = std::cell::RefCell::new(&mut last);
+        let written = std::cell::RefCell::new(&mut written);
         runner.run(&spelled, |(key, choices)| {
             let mut path = String::from("/photos/");
             for (byte, (must, lower)) in key.bytes().zip(choices.iter().cycle()) {
@@ -236,7 +238,7 @@ async fn n10_property_each_spelling_of_a_url_is_one_key() {
                 prop_assert_eq!(listed, vec![key.clone()]);
                 let gone = client.send("DELETE", &path, "", &[], "").await;
                 prop_assert_eq!(gone.status.as_u16(), 204);
-                **last.borrow_mut() = key.clone();
+                written.borrow_mut().push(key.clone());
                 Ok(())
             })
         })
@@ -245,8 +247,26 @@ async fn n10_property_each_spelling_of_a_url_is_one_key() {
     assert_eq!(
         keys_of(&send(server.client(), "GET /photos", &[], "").await.text()),
         ["k"],
-        "after {last:?}"
+        "after {:?}",
+        written.last()
     );
+    // What was authorized and stored under that key has it in its record too.
+    let told = || -> Vec<String> {
+        let output = server.read_output();
+        let records =
+            output.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        records
+            .filter(|record| record["operation"] == "DeleteObject" && record["bucket"] == "photos")
+            .filter_map(|record| record["key"].as_str().map(str::to_owned))
+            .collect()
+    };
+    for _ in 0..100 {
+        if told().len() >= written.len() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(told(), written);
     assert_eq!(send(server.client(), "GET /other?versions", &[], "").await.text(), other);
     server.assert_discreet();
 }

@@ -15,6 +15,7 @@
 mod claim;
 mod objects;
 mod authentication;
+mod form;
 mod forms;
 mod matrix;
 mod signatures;
@@ -46,4 +47,6 @@ mod logs;
 mod smuggling;
 mod behind_proxy;
 mod slow;
+mod resets;
 mod tls;
+mod handshakes;

@@ -246,8 +246,26 @@ async fn parts_carry_the_checksum_that_the_upload_chose() {
             "InvalidRequest",
             "{algorithm}"
         );
-        let etag = part(&server, "/photos/sum", &id, 1, b"hello world".to_vec()).await;
-        let done = complete(&server, "/photos/sum", &id, &[(1, &etag)]).await;
+        let header = format!("x-amz-checksum-{}", algorithm.to_lowercase());
+        let uploaded = send(client, &line, &[], "hello world").await;
+        let (etag, sum) = (uploaded.header("etag"), uploaded.header(&header));
+        let named = |element: &str, sum: &str| {
+            let named = format!("<Checksum{element}>{sum}</Checksum{element}></Part>");
+            document(&[(1, &etag)]).replace("</Part>", &named)
+        };
+        let line = format!("POST /photos/sum?uploadId={id}");
+        let other = if algorithm == "SHA1" { "CRC32" } else { "SHA1" };
+        let wrong = send(client, &line, &[], named(other, "AAAAAA==")).await;
+        assert_eq!(wrong.code(), "InvalidRequest", "{algorithm}: a checksum of another kind");
+        let wrong = send(client, &line, &[], named(algorithm, "AAAAAA==")).await;
+        assert_eq!(wrong.code(), "InvalidPart", "{algorithm}: another checksum");
+        let bare = complete(&server, "/photos/sum", &id, &[(1, &etag)]).await;
+        let done = if kind == "COMPOSITE" {
+            assert_eq!(bare.code(), "InvalidRequest", "{algorithm}: {}", bare.text());
+            send(client, &line, &[], named(algorithm, &sum)).await
+        } else {
+            bare
+        };
         assert_eq!(
             (done.status.as_u16(), done.element("ChecksumType").unwrap().as_str()),
             (200, kind),
@@ -256,7 +274,7 @@ async fn parts_carry_the_checksum_that_the_upload_chose() {
         );
         let head =
             send(client, "HEAD /photos/sum", &[("x-amz-checksum-mode", "ENABLED")], "").await;
-        let value = head.header(&format!("x-amz-checksum-{}", algorithm.to_lowercase()));
+        let value = head.header(&header);
         assert_eq!(value.ends_with("-1"), kind == "COMPOSITE", "{algorithm}: {value}");
     }
 }

@@ -353,14 +353,21 @@ async fn a_configuration_that_is_not_set_reads_as_on_aws() {
         ("GET /photos?replication", 404, "<Code>ReplicationConfigurationNotFoundError</Code>"),
         ("GET /photos?website", 404, "<Code>NoSuchWebsiteConfiguration</Code>"),
         ("GET /photos?publicAccessBlock", 404, "<Code>NoSuchPublicAccessBlockConfiguration</Code>"),
-        ("GET /photos/k?retention", 404, "<Code>NoSuchObjectLockConfiguration</Code>"),
-        ("GET /photos/k?legal-hold", 404, "<Code>NoSuchObjectLockConfiguration</Code>"),
+        ("GET /photos/k?retention", 400, "<Code>InvalidRequest</Code>"),
+        ("GET /photos/k?legal-hold", 400, "<Code>InvalidRequest</Code>"),
         ("GET /absent?versioning", 404, "<Code>NoSuchBucket</Code>"),
         ("GET /photos/absent?acl", 404, "<Code>NoSuchKey</Code>"),
+        ("GET /photos/k?acl&versionId=null", 200, "FULL_CONTROL"),
+        ("GET /photos/k?acl&versionId=3", 404, "<Code>NoSuchVersion</Code>"),
+        ("GET /photos/k?tagging&versionId=3", 404, "<Code>NoSuchVersion</Code>"),
     ] {
         let answer = send(server.client(), line, &[], "").await;
         assert_eq!(answer.status.as_u16(), status, "{line}: {}", answer.text());
         assert!(answer.text().contains(text), "{line}: {}", answer.text());
+        // Another owner's bucket, this isn't.
+        let another = [("x-amz-expected-bucket-owner", "111111111111")];
+        let answer = send(server.client(), line, &another, "").await;
+        assert_eq!(answer.status.as_u16(), 403, "{line}: {}", answer.text());
     }
 }
 

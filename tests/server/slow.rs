@@ -141,3 +141,70 @@ async fn section_9_500_idle_connections_disturb_nobody_and_are_closed() {
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert_free(&server, base).await;
 }
+
+/// CVE-2025-27100 and its kin: a list of keys is read before it is known what of it its sender may do.
+#[tokio::test]
+async fn section_6_many_large_documents_at_once_take_little_memory() {
+    let server = server_with(&[("COFFER_IDLE_SECONDS", "5")]).await;
+    let resident = server.resident();
+    let large = [("content-length", "8388608")];
+    let bytes = signed(&server, "POST /photos?delete", &large);
+    let key = "<Object><Key>k</Key></Object>".repeat(290_000);
+    let part = &key.as_bytes()[..8_000_000];
+    let mut held = Vec::new();
+    let mut told = 0;
+    for _ in 0..40 {
+        let mut stream = server.client().connect().await;
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        // Those that are told to come again may be closed meanwhile.
+        let _sent = tokio::time::timeout(Duration::from_secs(2), stream.write_all(part)).await;
+        let mut answer = [0; 4096];
+        let read = tokio::time::timeout(Duration::from_millis(50), stream.read(&mut answer)).await;
+        if let Ok(Ok(length)) = read {
+            let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+            assert!(length == 0 || answer.contains("<Code>SlowDown</Code>"), "{answer}");
+            told += 1;
+        } else {
+            held.push(stream);
+        }
+    }
+    assert_eq!((held.len(), told), (4, 36), "a source may have 32 MiB");
+    let grown = server.resident().saturating_sub(resident);
+    assert!(grown < 96 << 10, "{grown} KiB more");
+    // Who asks for little gets it meanwhile, and the rest is free again when they are gone.
+    let small = "<Delete><Object><Key>absent</Key></Object></Delete>";
+    assert_eq!(crate::documents::delete(&server, "photos", small).await.status, 200);
+    drop(held);
+    let list = format!("<Delete>{}</Delete>", &key[..29 * 1000]);
+    for turn in 0.. {
+        let long = format!("{list}{}", " ".repeat(4 << 20));
+        let answer = crate::documents::delete(&server, "photos", &long).await;
+        if answer.status == 200 {
+            break;
+        }
+        assert!(turn < 50 && answer.code() == "SlowDown", "{}", answer.text());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// No pause is long, and the document still never ends.
+#[tokio::test]
+async fn section_9_a_document_that_drips_is_given_up() {
+    let server = impatient().await;
+    let bytes = signed(&server, "POST /photos?delete", &[("content-length", "60000")]);
+    let mut stream = server.client().connect().await;
+    stream.write_all(bytes.as_bytes()).await.unwrap();
+    let began = Instant::now();
+    let mut answer = [0; 4096];
+    let length = loop {
+        stream.write_all(b" ").await.unwrap();
+        stream.flush().await.unwrap();
+        let read = tokio::time::timeout(Duration::from_millis(200), stream.read(&mut answer)).await;
+        if let Ok(read) = read {
+            break read.unwrap();
+        }
+        assert!(began.elapsed() < Duration::from_secs(8), "it is still read");
+    };
+    let answer = String::from_utf8_lossy(&answer[..length]);
+    assert!(answer.contains("<Code>RequestTimeout</Code>"), "{answer}");
+}

@@ -71,3 +71,26 @@ async fn section_9_host_and_authority_that_differ_are_refused() {
         answer.text()
     );
 }
+
+/// RFC 9113, section 8.2.1: a policy would be asked about ` AES256` and the object written as `AES256`.
+#[tokio::test]
+async fn a_value_with_blanks_around_it_is_refused() {
+    let server = server().await;
+    let client = server.client().over_http2();
+    for value in [" private", "private ", "\tprivate"] {
+        let mut headers = client.headers(&[("x-amz-acl", "private")]);
+        let payload = PayloadHash::of(b"x");
+        client
+            .signer()
+            .sign_headers(&Method::PUT, "/photos/blank", "", &mut headers, &payload, now())
+            .unwrap();
+        // The signature doesn't tell them apart.
+        headers.insert("x-amz-acl", value.parse().unwrap());
+        let answer = client.send_as_is("PUT", "/photos/blank", "", headers, "x").await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "InvalidRequest"));
+    }
+    assert_eq!(
+        send(&client, "PUT /photos/blank", &[("x-amz-acl", "private")], "x").await.status,
+        200
+    );
+}

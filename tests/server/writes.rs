@@ -165,3 +165,16 @@ async fn of_32_conditional_writes_exactly_one_wins() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
+
+/// A name is what follows the prefix, once.
+#[tokio::test]
+async fn metadata_of_names_that_repeat_the_prefix_stay_apart() {
+    let server = server().await;
+    let client = server.client();
+    let pairs = [("x-amz-meta-a", "one"), ("x-amz-meta-x-amz-meta-a", "two")];
+    assert_eq!(send(client, "PUT /photos/m", &pairs, "x").await.status, 200);
+    let read = send(client, "HEAD /photos/m", &[], "").await;
+    for (name, value) in pairs {
+        assert_eq!(read.header(name), value, "{name}");
+    }
+}

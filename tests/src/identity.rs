@@ -33,6 +33,11 @@ pub fn write(folder: &Path) {
 
 /// Issues a certificate with this serial number by the folder's CA and puts it in the place of the old.
 pub fn issue(folder: &Path, serial: u64) {
+    issue_with(folder, serial, |_| {});
+}
+
+/// The same for one that is otherwise than it should be.
+pub fn issue_with(folder: &Path, serial: u64, edit: impl FnOnce(&mut CertificateParams)) {
     let read = |name| std::fs::read_to_string(folder.join(name)).expect("a file");
     let ca_key = KeyPair::from_pem(&read("ca.key")).expect("a key");
     let issuer = Issuer::from_ca_cert_pem(&read("ca.crt"), ca_key).expect("a CA");
@@ -45,10 +50,45 @@ pub fn issue(folder: &Path, serial: u64) {
     leaf.use_authority_key_identifier_extension = true;
     leaf.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
     leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+    edit(&mut leaf);
     let leaf = leaf.signed_by(&key, &issuer).expect("a certificate");
     replace(folder, "tls/tls.crt", &leaf.pem());
     replace(folder, "tls/tls.key", &key.serialize_pem());
 }
+
+/// What is wrong with a certificate that a client must not believe, and how to put one into a folder.
+///
+/// CVE-2022-31105, CVE-2025-67601.
+pub const UNBELIEVABLE: [(&str, fn(&Path)); 5] = [
+    ("of another authority", |folder| {
+        let other = tempfile::TempDir::new().expect("a folder");
+        write(other.path());
+        for name in ["tls/tls.crt", "tls/tls.key"] {
+            let text = std::fs::read_to_string(other.path().join(name)).expect("a file");
+            replace(folder, name, &text);
+        }
+    }),
+    ("signed by itself", |folder| {
+        let key = KeyPair::generate().expect("a key");
+        let leaf = params(&["localhost", "127.0.0.1"], "localhost").self_signed(&key);
+        replace(folder, "tls/tls.crt", &leaf.expect("a certificate").pem());
+        replace(folder, "tls/tls.key", &key.serialize_pem());
+    }),
+    ("of another name", |folder| {
+        let name = "elsewhere.localhost".try_into().expect("a name");
+        issue_with(folder, 2, |leaf| {
+            leaf.subject_alt_names = vec![rcgen::SanType::DnsName(name)];
+        });
+    }),
+    ("that has ended", |folder| {
+        issue_with(folder, 3, |leaf| leaf.not_after = rcgen::date_time_ymd(2021, 1, 1));
+    }),
+    ("for clients", |folder| {
+        issue_with(folder, 4, |leaf| {
+            leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        });
+    }),
+];
 
 /// Issues a client's certificate for this name by the folder's CA, into a folder beside it as `tls.crt` and `tls.key`.
 pub fn client(folder: &Path, into: &str, common: &str) {

@@ -28,6 +28,7 @@ pub struct Webhook {
 struct State {
     answers: StatusCode,
     posts: usize,
+    broken_off: usize,
     taken: String,
     authorization: Option<String>,
 }
@@ -53,6 +54,7 @@ impl Webhook {
         let state = Arc::new(Mutex::new(State {
             answers: StatusCode::SERVICE_UNAVAILABLE,
             posts: 0,
+            broken_off: 0,
             taken: String::new(),
             authorization: None,
         }));
@@ -61,7 +63,10 @@ impl Webhook {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, state) = (acceptor.clone(), Arc::clone(&shared));
                 tokio::spawn(async move {
-                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let Ok(stream) = acceptor.accept(stream).await else {
+                        state.lock().unwrap_or_else(PoisonError::into_inner).broken_off += 1;
+                        return;
+                    };
                     let service = service_fn(move |request| answer(request, Arc::clone(&state)));
                     let connection = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service);
@@ -85,6 +90,11 @@ impl Webhook {
     /// How often it was posted to.
     pub fn posts(&self) -> usize {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).posts
+    }
+
+    /// How often a client broke the handshake off.
+    pub fn broken_off(&self) -> usize {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).broken_off
     }
 
     /// All lines that it took.

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::self_signed::{self, BACKDATE, INTERMEDIATE_LIFE};
+use super::self_signed::BACKDATE;
 use super::{
-    Authority, AuthorityError, CertificateFacts, ServerCertificate, SubjectName, public_key,
+    Authority, CertificateFacts, KeyedCertificate, ServerCertificate, SubjectName, certificates_of,
+    public_key, rotation,
 };
 
 /// Why a server certificate is issued.
@@ -125,7 +126,26 @@ fn issuer_differs(subject: &Subject<'_>) -> Option<Fault> {
     let intermediate = &subject.authority.intermediate.certificate;
     let carried = subject.certificate()?.chain.ends_with(intermediate.as_str());
     let signed = signed_by(&subject.leaf()?, intermediate);
-    (!carried || !signed).then_some(Fault::IssuerDiffers)
+    let is_fine = (carried && signed) || is_of_a_previous_root(subject);
+    (!is_fine).then_some(Fault::IssuerDiffers)
+}
+
+/// Whether a root signed it whose key was lost a while ago: it stays until its own renewal, so that clients have that long to take
+/// the new root.
+fn is_of_a_previous_root(subject: &Subject<'_>) -> bool {
+    let Some(certificate) = subject.certificate() else { return false };
+    // A third one is one too many.
+    let certificates: Option<Vec<String>> = certificates_of(&certificate.chain).take(3).collect();
+    let Some([leaf, intermediate]) = certificates.as_deref() else { return false };
+    let (Some(leaf), Some(facts)) =
+        (CertificateFacts::parse(leaf), CertificateFacts::parse(intermediate))
+    else {
+        return false;
+    };
+    rotation::is_noticed(subject.authority, subject.now)
+        && signed_by(&leaf, intermediate)
+        && leaf.not_after <= facts.not_after
+        && subject.authority.previous.iter().any(|root| signed_by(&facts, root))
 }
 
 fn names_differ(subject: &Subject<'_>) -> Option<Fault> {
@@ -135,8 +155,10 @@ fn names_differ(subject: &Subject<'_>) -> Option<Fault> {
 fn duration_differs(subject: &Subject<'_>) -> Option<Fault> {
     let leaf = subject.leaf()?;
     let asked = subject.life + BACKDATE;
-    (leaf.not_after.duration_since(leaf.not_before).unsigned_abs() != asked)
-        .then_some(Fault::DurationDiffers)
+    let lives = leaf.not_after.duration_since(leaf.not_before).unsigned_abs();
+    // One that was cut at the intermediate's end lives as long as it can.
+    let is_cut = lives < asked && ends(&subject.authority.intermediate) == Some(leaf.not_after);
+    (lives != asked && !is_cut).then_some(Fault::DurationDiffers)
 }
 
 fn not_yet_valid(subject: &Subject<'_>) -> Option<Fault> {
@@ -144,10 +166,18 @@ fn not_yet_valid(subject: &Subject<'_>) -> Option<Fault> {
 }
 
 fn renewal_due(subject: &Subject<'_>) -> Option<Fault> {
-    (due(subject.leaf()?.not_after, subject.life) <= subject.now).then_some(Fault::RenewalDue)
+    let not_after = subject.leaf()?.not_after;
+    // Another one that would end at the same moment is none.
+    let gains = ends(&subject.authority.intermediate) != Some(not_after);
+    (gains && due(not_after, subject.life) <= subject.now).then_some(Fault::RenewalDue)
 }
 
-fn signed_by(certificate: &CertificateFacts, issuer: &str) -> bool {
+fn ends(issuer: &KeyedCertificate) -> Option<Timestamp> {
+    CertificateFacts::parse(&issuer.certificate).map(|facts| facts.not_after)
+}
+
+/// Whether a certificate was signed by the issuer whose certificate is this PEM text.
+pub(super) fn signed_by(certificate: &CertificateFacts, issuer: &str) -> bool {
     let Some(issuer) = CertificateFacts::parse(issuer) else { return false };
     let (Ok((_, certificate)), Ok((_, issuer))) =
         (X509Certificate::from_der(&certificate.der), X509Certificate::from_der(&issuer.der))
@@ -156,69 +186,6 @@ fn signed_by(certificate: &CertificateFacts, issuer: &str) -> bool {
     };
     certificate.issuer() == issuer.subject()
         && certificate.verify_signature(Some(issuer.public_key())).is_ok()
-}
-
-/// What became of the stored authority.
-#[derive(Clone, Debug)]
-pub enum AuthorityDecision {
-    /// It is as it should be.
-    Keep(Authority),
-    /// There was none; a new one was made.
-    Made(Authority),
-    /// The root is kept, the intermediate was made anew.
-    Renewed(Authority, IntermediateFault),
-}
-
-/// Why an intermediate is made anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IntermediateFault {
-    /// It isn't signed by the root.
-    IssuerDiffers,
-    /// A name of the Tenant lies outside of what it may sign, or it may sign more than that.
-    ConstraintsDiffer,
-    /// Two thirds of its life are over.
-    RenewalDue,
-}
-
-impl fmt::Display for IntermediateFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::IssuerDiffers => "it wasn't signed by the root",
-            Self::ConstraintsDiffer => "the Tenant's names changed",
-            Self::RenewalDue => "two thirds of its life were over",
-        })
-    }
-}
-
-/// Keeps, makes or renews the authority whose Secret holds `data`.
-///
-/// # Errors
-/// [`AuthorityError`] when there is an authority that can't be read: replacing it would cut off every client that trusts
-/// it, so a person must decide.
-pub fn authority(
-    tenant: &str,
-    data: Option<&BTreeMap<String, ByteString>>,
-    names: &BTreeSet<SubjectName>,
-    now: Timestamp,
-    rng: &mut impl rand::CryptoRng,
-) -> Result<AuthorityDecision, AuthorityError> {
-    let Some(data) = data else {
-        return Ok(AuthorityDecision::Made(self_signed::new_authority(tenant, names, now, rng)?));
-    };
-    let Authority { root, intermediate } = Authority::parse(data)?;
-    let unreadable = || AuthorityError::Unreadable(super::INTERMEDIATE_CERTIFICATE);
-    let facts = CertificateFacts::parse(&intermediate.certificate).ok_or_else(unreadable)?;
-    let fault = if !signed_by(&facts, &root.certificate) {
-        IntermediateFault::IssuerDiffers
-    } else if facts.permitted != self_signed::permitted(names) {
-        IntermediateFault::ConstraintsDiffer
-    } else if due(facts.not_after, INTERMEDIATE_LIFE) <= now {
-        IntermediateFault::RenewalDue
-    } else {
-        return Ok(AuthorityDecision::Keep(Authority { root, intermediate }));
-    };
-    let intermediate = self_signed::new_intermediate(tenant, &root, names, now, rng)?;
-    Ok(AuthorityDecision::Renewed(Authority { root, intermediate }, fault))
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use rcgen::{
 };
 
 use super::{
-    Authority, AuthorityError, KeyedCertificate, PrivateKey, ServerCertificate, SubjectName,
+    Authority, AuthorityError, CertificateFacts, KeyedCertificate, PrivateKey, ServerCertificate,
+    SubjectName,
 };
 
 /// How long a root lives: 10 years.
@@ -33,17 +34,28 @@ pub fn new_authority(
     now: Timestamp,
     rng: &mut impl rand::CryptoRng,
 ) -> Result<Authority, AuthorityError> {
+    let root = new_root(tenant, now, rng)?;
+    let intermediate = new_intermediate(tenant, &root, names, now, rng)?;
+    Ok(Authority { root, intermediate, next: None, previous: Vec::new() })
+}
+
+/// A new root for a Tenant.
+///
+/// # Errors
+/// [`AuthorityError`] when a key or certificate can't be made.
+pub fn new_root(
+    tenant: &str,
+    now: Timestamp,
+    rng: &mut impl rand::CryptoRng,
+) -> Result<KeyedCertificate, AuthorityError> {
     let mut params = parameters(&format!("Coffer root of {tenant}"), now, ROOT_LIFE, rng)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-    let root =
-        KeyedCertificate { certificate: params.self_signed(&key)?.pem(), key: private(&key) };
-    let intermediate = new_intermediate(tenant, &root, names, now, rng)?;
-    Ok(Authority { root, intermediate })
+    Ok(KeyedCertificate { certificate: params.self_signed(&key)?.pem(), key: private(&key) })
 }
 
-/// A new intermediate under `root` that may sign exactly `names` and what lies below them.
+/// A new intermediate under `root` that may sign exactly `names` and what lies below them. It never outlives the root.
 ///
 /// # Errors
 /// [`AuthorityError`] when the root can't be read or a certificate can't be made.
@@ -54,8 +66,8 @@ pub fn new_intermediate(
     now: Timestamp,
     rng: &mut impl rand::CryptoRng,
 ) -> Result<KeyedCertificate, AuthorityError> {
-    let mut params =
-        parameters(&format!("Coffer issuer of {tenant}"), now, INTERMEDIATE_LIFE, rng)?;
+    let life = within(INTERMEDIATE_LIFE, root, now);
+    let mut params = parameters(&format!("Coffer issuer of {tenant}"), now, life, rng)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -65,7 +77,7 @@ pub fn new_intermediate(
     Ok(KeyedCertificate { certificate, key: private(&key) })
 }
 
-/// A new server certificate.
+/// A new server certificate. It never outlives the intermediate.
 ///
 /// # Errors
 /// [`AuthorityError`] when the intermediate can't be read or a certificate can't be made.
@@ -77,6 +89,7 @@ pub fn new_server_certificate(
     now: Timestamp,
     rng: &mut impl rand::CryptoRng,
 ) -> Result<ServerCertificate, AuthorityError> {
+    let life = within(life, &authority.intermediate, now);
     let mut params = parameters(tenant, now, life, rng)?;
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -96,6 +109,13 @@ pub fn new_server_certificate(
         chain: format!("{leaf}{}", authority.intermediate.certificate),
         key: private(&key),
     })
+}
+
+/// A life that begins now, cut where the issuer ends. Of an issuer that has ended nothing is cut: what it signs is of no use either way.
+fn within(life: Duration, issuer: &KeyedCertificate, now: Timestamp) -> Duration {
+    let end = CertificateFacts::parse(&issuer.certificate).map(|facts| facts.not_after);
+    let left = end.and_then(|end| Duration::try_from(end.duration_since(now)).ok());
+    left.filter(|left| !left.is_zero()).map_or(life, |left| left.min(life))
 }
 
 /// The smallest set of names under which all of `names` lie: a name covers what is below it.

@@ -1,6 +1,7 @@
 //! What a client needs to know, as shell lines.
 
 use std::fmt::Write as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::root_credentials::RootCredentials;
@@ -46,6 +47,17 @@ pub fn suffixed(file: &Path, suffix: &str) -> PathBuf {
     path.push(".");
     path.push(suffix);
     path.into()
+}
+
+/// Takes away the environment of an earlier start, so that nobody waits for less than a ready server.
+///
+/// # Errors
+/// When a file is there and stays.
+pub fn forget(file: &Path) -> io::Result<()> {
+    match std::fs::remove_file(file) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// A value as one word of a POSIX shell.

@@ -43,6 +43,17 @@ pub enum Written {
     Unchanged,
 }
 
+impl Written {
+    /// Whether this or the other had to be written.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match self {
+            Self::Changed => Self::Changed,
+            Self::Unchanged => other,
+        }
+    }
+}
+
 /// The folders of one namespace.
 #[derive(Clone, Debug)]
 pub struct Folders {

@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::Volume;
 use tokio::process::{Child, Command};
 
 use super::pod::{Folders, private_folder};
-use crate::tenant::build::workload::LISTENER_SETTING;
+use crate::tenant::build::workload::{LISTENER_SETTING, read_literal};
 
 /// A log that is longer is begun anew at the next start.
 const LONGEST_LOG: u64 = 16 * 1024 * 1024;
@@ -61,7 +61,8 @@ pub fn spec(workload: &StatefulSet, folders: &Folders, listen: SocketAddr) -> Op
         .iter()
         .flatten()
         .map(|variable| {
-            (variable.name.clone(), rewrite(variable.value.as_deref().unwrap_or_default(), &mounts))
+            let value = read_literal(variable.value.as_deref().unwrap_or_default());
+            (variable.name.clone(), rewrite(&value, &mounts))
         })
         .collect();
     environment.insert("COFFER_LISTEN".to_owned(), listen.to_string());

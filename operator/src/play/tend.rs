@@ -15,19 +15,19 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::Options;
 use super::environment::Environment;
 use super::manifests::Key;
 use super::pod::{self, Folders, Mode, Written};
 use super::process::{self, Process, Wanted};
 use super::progress::Progress;
-use super::{Options, PlayError};
 use crate::authority::CA_CERTIFICATES;
 use crate::causes::with_causes;
 use crate::control::{self, Target};
 use crate::iam::Tenants;
 use crate::kms_probe::{Prober, Seen, Subject};
 use crate::settings::Settings;
-use crate::tenant::build::build;
+use crate::tenant::build::{self, build};
 use crate::tenant::dereference::{Material, MaterialError};
 use crate::tenant::found::SecretData;
 use crate::tenant::kms::{AwsLogin, Login, Provider};
@@ -187,7 +187,16 @@ impl Tender {
             }
             Some(_) | None => {}
         }
-        let material = self.material(&tenant, wished)?;
+        let certificates = self.certificates(&tenant)?;
+        for what in &certificates.made {
+            self.progress.say(&self.key.to_string(), what);
+        }
+        if self.write_certificates(&build::certificates(&tenant, &certificates))?
+            == Written::Changed
+        {
+            self.withdraw();
+        }
+        let material = self.material(&tenant, wished, certificates)?;
         let objects = build(&tenant, &material);
         for what in &material.made {
             self.progress.say(&self.key.to_string(), what);
@@ -460,7 +469,7 @@ fn target(tenant: &ValidTenant, material: &Material, wished: &Wished) -> (Socket
         address,
         host: address.ip().to_string(),
         port: address.port(),
-        roots: material.authority.roots().to_owned(),
+        roots: material.authority.roots(),
         region: tenant.region.clone(),
     };
     (address, target)
@@ -499,14 +508,4 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 
 fn indented(text: &str) -> String {
     text.lines().flat_map(|line| ["    ", line, "\n"]).collect()
-}
-
-/// Takes away environments of an earlier start, so that nobody waits for less than a ready server.
-pub(super) fn forget_environment(file: &Path) -> Result<(), PlayError> {
-    match std::fs::remove_file(file) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-            Err(PlayError::EnvFile { path: file.to_owned(), cause })
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
 }

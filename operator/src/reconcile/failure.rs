@@ -5,9 +5,13 @@ use coffer_crds::condition::Reason;
 
 use crate::apply::{ApplyError, api_message};
 use crate::ownership::NotOwned;
+use crate::tenant::build::{MANAGED_BY_LABEL, TENANT_LABEL};
 use crate::tenant::dereference::MaterialError;
 use crate::tenant::invalid::Invalid;
 use crate::tenant::status::{Outcome, State};
+
+/// On a Tenant: the uid of a volume claim whose data a person gave up, so that an empty one may take its place.
+pub(super) const ABANDONED_ANNOTATION: &str = "coffer.dev/abandoned-claim";
 
 /// Why a reconciliation stopped.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +25,19 @@ pub enum Failure {
     /// An object is another's.
     #[error(transparent)]
     NotOwned(#[from] NotOwned),
+    /// The volume claim that held the data is gone.
+    #[error(
+        "the PersistentVolumeClaim `{name}` with the data (uid {uid}) is gone, and no empty one is made in its place; \
+         restore it under its name with the labels `{TENANT_LABEL}` and `{MANAGED_BY_LABEL}`, or give the data up: `kubectl annotate tenant {tenant} {ABANDONED_ANNOTATION}={uid}`"
+    )]
+    VolumeLost {
+        /// The Tenant's name.
+        tenant: String,
+        /// The claim's name.
+        name: String,
+        /// Its uid.
+        uid: String,
+    },
     /// An object couldn't be applied.
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -66,9 +83,11 @@ impl Failure {
             Self::Material(MaterialError::Authority { .. }) => {
                 (State::Stalled, Reason::AuthorityInvalid)
             }
-            Self::NotOwned(_) | Self::Apply(ApplyError::NotOwned(_)) => {
-                (State::Stalled, Reason::NotOwned)
-            }
+            Self::NotOwned(cause) | Self::Apply(ApplyError::NotOwned(cause)) => match cause {
+                NotOwned::Foreign { .. } => (State::Stalled, Reason::NotOwned),
+                NotOwned::Leftover { .. } => (State::Reconciling, Reason::WaitingForDeletion),
+            },
+            Self::VolumeLost { .. } => (State::Stalled, Reason::VolumeLost),
             Self::Apply(ApplyError::Api { cause, .. }) | Self::Api { cause, .. } => of_api(cause),
             Self::Apply(ApplyError::Json(_)) => (State::Reconciling, Reason::Internal),
         }

@@ -6,21 +6,34 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::iam::Key;
+
 /// The first pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause after a failure.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
+/// For how long the API server may be unavailable until it is told.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one Tenant's roll may hold up the next one's.
 const LONGEST_ROLL: Duration = Duration::from_mins(5);
 
 /// What is remembered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Memory {
     tenants: Mutex<HashMap<String, Remembered>>,
+    /// Namespace and name of each Tenant that was met, by uid.
+    met: Mutex<HashMap<String, Key>>,
+    patience: Duration,
     /// The Tenant that is rolled for the operator's own sake, and since when.
     roll: Mutex<Option<(String, Instant)>>,
     ids: AtomicU64,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::with_patience(PATIENCE)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -29,6 +42,8 @@ struct Remembered {
     proven: Option<Proof>,
     /// Since when the proof fails.
     failing_since: Option<Instant>,
+    /// Since when the API server can't do what is asked for this Tenant.
+    unavailable_since: Option<Instant>,
     /// Failures in a row.
     failures: u32,
 }
@@ -56,6 +71,27 @@ pub enum Standing {
 }
 
 impl Memory {
+    /// A memory by which the API server may be unavailable for so long until it is told.
+    pub fn with_patience(patience: Duration) -> Self {
+        Self {
+            tenants: Mutex::default(),
+            met: Mutex::default(),
+            patience,
+            roll: Mutex::default(),
+            ids: AtomicU64::default(),
+        }
+    }
+
+    /// A Tenant was met.
+    pub fn meet(&self, uid: &str, key: &Key) {
+        self.lock_met().insert(uid.to_owned(), key.clone());
+    }
+
+    /// All Tenants that were met and not forgotten.
+    pub fn met(&self) -> Vec<(String, Key)> {
+        self.lock_met().iter().map(|(uid, key)| (uid.clone(), key.clone())).collect()
+    }
+
     /// A number for the next reconciliation's log lines.
     pub fn next_id(&self) -> u64 {
         self.ids.fetch_add(1, Ordering::Relaxed)
@@ -111,6 +147,21 @@ impl Memory {
             .elapsed()
     }
 
+    /// The API server can't do what is asked for this Tenant; answers whether that lasts.
+    pub fn unavailable(&self, uid: &str) -> bool {
+        let mut tenants = self.lock();
+        let remembered = tenants.entry(uid.to_owned()).or_default();
+        let since = remembered.unavailable_since.get_or_insert_with(Instant::now);
+        since.elapsed() >= self.patience
+    }
+
+    /// The API server did what was asked for this Tenant, or said why not.
+    pub fn available(&self, uid: &str) {
+        if let Some(remembered) = self.lock().get_mut(uid) {
+            remembered.unavailable_since = None;
+        }
+    }
+
     /// Nothing failed, so that the next pause is short again.
     pub fn fine(&self, uid: &str) {
         if let Some(remembered) = self.lock().get_mut(uid) {
@@ -131,6 +182,11 @@ impl Memory {
     pub fn forget(&self, uid: &str) {
         self.end_roll(uid);
         self.lock().remove(uid);
+        self.lock_met().remove(uid);
+    }
+
+    fn lock_met(&self) -> MutexGuard<'_, HashMap<String, Key>> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
@@ -157,6 +213,31 @@ mod tests {
         memory.fine("a");
         assert!(about(memory.backoff("a", middle), 200));
         assert!(memory.backoff("c", 0) < memory.backoff("d", u32::MAX));
+    }
+
+    #[test]
+    fn only_what_lasts_is_told() {
+        let (patient, impatient) = (Memory::default(), Memory::with_patience(Duration::ZERO));
+        assert!(!patient.unavailable("a"));
+        assert!(impatient.unavailable("a"));
+        let memory = Memory::with_patience(Duration::from_millis(20));
+        assert!(!memory.unavailable("a"));
+        std::thread::sleep(Duration::from_millis(25));
+        assert!(memory.unavailable("a"));
+        assert!(!memory.unavailable("b"), "each for itself");
+        memory.available("a");
+        assert!(!memory.unavailable("a"), "it begins anew");
+    }
+
+    #[test]
+    fn who_was_met_is_known_until_forgotten() {
+        let memory = Memory::default();
+        let key = Key { namespace: "shop".to_owned(), name: "photos".to_owned() };
+        memory.meet("a", &key);
+        memory.meet("a", &key);
+        assert_eq!(memory.met(), [("a".to_owned(), key)]);
+        memory.forget("a");
+        assert_eq!(memory.met(), []);
     }
 
     #[test]

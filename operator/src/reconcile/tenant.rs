@@ -1,6 +1,7 @@
 //! One Tenant's reconciliation.
 
 mod objects;
+mod volume;
 mod iam_key;
 mod roll;
 mod prove;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use coffer_crds::Tenant;
 use coffer_crds::condition::{ConditionType, Reason};
-use coffer_crds::tenant::TenantStatus;
+use coffer_crds::tenant::{CertificateStatus, TenantStatus};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::core::error_boundary::InvalidObject;
@@ -21,26 +22,25 @@ use super::{Context, Failure, KIND, StatusError};
 use crate::authority::renewal;
 use crate::event::Weight;
 use crate::iam::Key;
-use crate::tenant::build::build;
-use crate::tenant::dereference::{Material, material};
+use crate::tenant::build::{self, build};
+use crate::tenant::dereference::{Material, certificates, material};
 use crate::tenant::status::{self, Outcome, State};
 use crate::tenant::validate::{ValidTenant, validate};
-use objects::{Cause, apply, find};
+use objects::{Cause, apply, apply_certificates, find_kept, find_named};
 use prove::prove;
 use report::{conditions, patch_status, publish, write_status};
+use volume::Held;
 
 /// Reconciles a Tenant and writes its status.
 pub(super) async fn reconcile(tenant: &Tenant, context: &Context) -> Result<Action, StatusError> {
     let uid = tenant.uid().unwrap_or_default();
     if tenant.metadata.deletion_timestamp.is_some() {
         // What is owned goes with it; there is nothing outside the API to clean up.
-        context.memory.forget(&uid);
-        context.kms.forget(&uid);
-        context.tenants.withdraw(&key_of(tenant));
-        context.health.metrics.forget(&tenant.namespace().unwrap_or_default(), &tenant.name_any());
+        super::forget(&uid, &key_of(tenant), context);
         return Ok(Action::await_change());
     }
-    match Box::pin(steps(tenant, context)).await {
+    let mut certificate = None;
+    match Box::pin(steps(tenant, &mut certificate, context)).await {
         Ok((status, outcome, pause)) => {
             let stalled = status::holds(
                 status.conditions.as_deref().unwrap_or_default(),
@@ -50,28 +50,46 @@ pub(super) async fn reconcile(tenant: &Tenant, context: &Context) -> Result<Acti
             if !stalled {
                 context.memory.fine(&uid);
             }
+            context.memory.available(&uid);
             Ok(Action::requeue(pause))
         }
         Err(failure) => {
             let outcome = failure.outcome();
             context.health.metrics.failed(KIND, outcome.reason.as_str());
-            if outcome.state == State::Stalled {
+            let pause = context.memory.backoff(&uid, rand::random());
+            if outcome.reason != Reason::ApiUnavailable {
+                context.memory.available(&uid);
+            } else if !context.memory.unavailable(&uid) && is_told(tenant) {
+                // Most of these are over at the next try, and the Tenant serves as it did.
+                warn!(why = outcome.message, "trying again");
+                return Ok(Action::requeue(pause));
+            }
+            // The server of an earlier Tenant of this name isn't this one's either.
+            if outcome.state == State::Stalled || outcome.reason == Reason::WaitingForDeletion {
                 context.tenants.withdraw(&key_of(tenant));
             }
             let mut status = tenant.status.clone().unwrap_or_default();
             status.observed_generation = tenant.metadata.generation;
+            status.certificate = certificate.or(status.certificate);
             status.conditions =
                 Some(status::with_kms_as_it_was(tenant, conditions(tenant, &outcome)));
             write_status(tenant, status, &outcome, context).await?;
-            let pause = context.memory.backoff(&uid, rand::random());
             Ok(match (outcome.state, outcome.reason) {
                 (State::Stalled, Reason::InvalidSpec) => Action::await_change(),
                 // What a person puts right isn't always seen by a watch.
                 (State::Stalled, _) => Action::requeue(pause.max(context.poll)),
+                // Nor is the end of each object.
+                (_, Reason::WaitingForDeletion) => Action::requeue(pause.min(context.poll)),
                 (State::Ready | State::Reconciling | State::AtRest, _) => Action::requeue(pause),
             })
         }
     }
+}
+
+/// Whether anything was said of the Tenant yet.
+fn is_told(tenant: &Tenant) -> bool {
+    let conditions = tenant.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|conditions| !conditions.is_empty())
 }
 
 /// A Tenant that this version can't read: an older or newer schema let it in.
@@ -101,23 +119,29 @@ pub(super) async fn unreadable(
     Ok(Action::await_change())
 }
 
-/// Dereference → validate → build → apply → prove.
+/// Dereference → validate → build → apply → prove: for the certificates first, which need nothing that the spec names. What is
+/// known of them is left in `certificate`, whatever becomes of the rest.
 async fn steps(
     tenant: &Tenant,
+    certificate: &mut Option<CertificateStatus>,
     context: &Context,
 ) -> Result<(TenantStatus, Outcome, Duration), Failure> {
     let valid = validate(tenant, &context.settings)?;
-    let found = Box::pin(find(&valid, context)).await?;
-    let material = material(&valid, &found.data(), now(), &mut rand::rng())?;
-    let metrics = &context.health.metrics;
-    metrics.certificate(&valid.namespace, &valid.name, material.server_facts.not_after);
+    let kept = Box::pin(find_kept(&valid, context)).await?;
+    let certificates = certificates(&valid, &kept.data(), now(), &mut rand::rng())?;
+    let objects = build::certificates(&valid, &certificates);
+    let certified = Box::pin(apply_certificates(&valid, &objects, kept, context)).await?;
+    let ends = (certificates.server_facts.not_after, certificates.root_facts.not_after);
+    context.health.metrics.certificate(&valid.namespace, &valid.name, ends.0, ends.1);
+    *certificate = Some(status::certificate(&certificates));
+    issued(tenant, &certificates.made, context).await;
+
+    let named = Box::pin(find_named(&valid, context)).await?;
+    let material = material(&valid, &named.data(), certificates, &mut rand::rng())?;
     let objects = build(&valid, &material);
-    let applied = Box::pin(apply(&valid, &objects, found, Cause::of(tenant), context)).await?;
-    if !material.made.is_empty() {
-        let what = material.made.join(", ");
-        info!(what, "made");
-        publish(tenant, Weight::Normal, "Issued", &what, context).await;
-    }
+    let (held, cause) = (Held::of(tenant), Cause::of(tenant));
+    let applied = Box::pin(apply(&valid, &objects, named, certified, held, cause, context)).await?;
+    issued(tenant, &material.made, context).await;
     let (outcome, pause) = prove(tenant, &valid, &material, &applied, context).await?;
     let generation = tenant.metadata.generation;
     let mut conditions = conditions(tenant, &outcome);
@@ -126,13 +150,10 @@ async fn steps(
         // Its turn comes after another Tenant's.
         pause = pause.min(context.poll);
     }
-    if let Some(failure) = &applied.growth {
+    if let Some(trouble) = &applied.volume.trouble {
         // It serves, but isn't what was asked for: Ready and Stalled are both true.
-        let message =
-            format!("spec.storage.embedded.size: {failure}; let the StorageClass allow expansion");
-        let failure = Outcome::new(State::Stalled, Reason::VolumeNotGrown, message);
-        context.health.metrics.failed(KIND, failure.reason.as_str());
-        status::overlay(&mut conditions, tenant.status.as_ref(), &failure, now());
+        context.health.metrics.failed(KIND, trouble.reason.as_str());
+        status::overlay(&mut conditions, tenant.status.as_ref(), trouble, now());
         pause = pause.max(context.memory.backoff(&valid.uid, rand::random())).max(context.poll);
     }
     let kms = prove::kms(&valid, &material, &applied, context).await;
@@ -144,15 +165,26 @@ async fn steps(
     }
     let mut status = status::status(
         &valid,
-        &material,
         &context.settings,
         &applied.workload,
+        applied.pod.as_ref(),
         conditions,
         generation,
     );
+    status.certificate.clone_from(certificate);
+    status.volume_claim = applied.volume.status.clone().or_else(|| held.remembered());
     status.kms = kms.and_then(|(seen, _)| Some(status::kms(valid.kms.as_ref()?, &seen)));
     let pause = pause.min(until_renewal(&valid, &material));
     Ok((status, outcome, pause))
+}
+
+/// Says what was made anew.
+async fn issued(tenant: &Tenant, made: &[String], context: &Context) {
+    if !made.is_empty() {
+        let what = made.join(", ");
+        info!(what, "made");
+        publish(tenant, Weight::Normal, "Issued", &what, context).await;
+    }
 }
 
 fn key_of(tenant: &Tenant) -> Key {

@@ -262,7 +262,8 @@ mod tests {
 
     #[test]
     fn what_is_named_must_be_there_and_of_use() {
-        let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let made = rcgen::generate_simple_self_signed(["audit.example.com".to_owned()]).unwrap();
+        let pem = &made.cert.pem();
         let (at, token) = ("https://audit.example.com/records", json!({"name": "hook"}));
         let of_map = audit(
             json!({"webhook": {"endpoint": at, "caConfigMapRef": {"name": "roots"}, "tokenSecretRef": token}}),
@@ -311,6 +312,16 @@ mod tests {
                 &of_map,
                 Some(data("token", "x")),
                 Some(data("ca.crt", "x")),
+                "spec.audit.webhook.caConfigMapRef: ConfigMap `roots` holds no certificates as PEM text under `ca.crt`",
+            ),
+            (
+                "no certificate",
+                &of_map,
+                Some(data("token", "x")),
+                Some(data(
+                    "ca.crt",
+                    "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                )),
                 "spec.audit.webhook.caConfigMapRef: ConfigMap `roots` holds no certificates as PEM text under `ca.crt`",
             ),
             (

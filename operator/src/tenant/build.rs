@@ -21,7 +21,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 
-use crate::tenant::dereference::Material;
+use crate::tenant::dereference::{Certificates, Material};
 use crate::tenant::validate::ValidTenant;
 
 /// The label by which an object's Tenant is known.
@@ -31,25 +31,30 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// The value of [`MANAGED_BY_LABEL`], and the name of the field manager.
 pub const MANAGER: &str = "coffer-operator";
 
-/// All objects of a Tenant, in the order in which they are applied: what the pod needs comes before it.
+/// What holds a Tenant's certificates, in the order in which it is applied: before everything else, and whatever becomes of that.
+#[derive(Clone, Debug)]
+pub struct CertificateObjects {
+    /// Keys of root and intermediate.
+    pub authority: Secret,
+    /// The roots that clients trust. They come before a certificate that one of them has signed.
+    pub ca: ConfigMap,
+    /// The control authority's key and certificate.
+    pub control_authority: Secret,
+    /// The control authority's certificate, for the server.
+    pub control: ConfigMap,
+    /// The server certificate.
+    pub tls: Secret,
+}
+
+/// All other objects of a Tenant, in the order in which they are applied: what the pod needs comes before it.
 #[derive(Clone, Debug)]
 pub struct Objects {
     /// The pod's identity, with no rights.
     pub service_account: ServiceAccount,
     /// The volume claim.
     pub claim: PersistentVolumeClaim,
-    /// Keys of root and intermediate.
-    pub authority: Secret,
-    /// The roots that clients trust.
-    pub ca: ConfigMap,
-    /// The server certificate.
-    pub tls: Secret,
     /// The key that identities and policies are sealed by. Where it exists, only its owner is ever written.
     pub iam: Secret,
-    /// The control authority's key and certificate.
-    pub control_authority: Secret,
-    /// The control authority's certificate, for the server.
-    pub control: ConfigMap,
     /// Generated root credentials; none where the user brings them.
     pub root: Option<Secret>,
     /// What clients connect to.
@@ -64,17 +69,23 @@ pub struct Objects {
     pub workload: StatefulSet,
 }
 
-/// Builds all objects of a Tenant.
+/// Builds what holds a Tenant's certificates.
+pub fn certificates(tenant: &ValidTenant, certificates: &Certificates) -> CertificateObjects {
+    CertificateObjects {
+        authority: certificate::authority(tenant, certificates),
+        ca: certificate::roots(tenant, certificates),
+        control_authority: certificate::control_authority(tenant, certificates),
+        control: certificate::control(tenant, certificates),
+        tls: certificate::server(tenant, certificates),
+    }
+}
+
+/// Builds all other objects of a Tenant.
 pub fn build(tenant: &ValidTenant, material: &Material) -> Objects {
     Objects {
         service_account: role::service_account(tenant),
         claim: claim::data(tenant),
-        authority: certificate::authority(tenant, material),
-        ca: certificate::roots(tenant, material),
-        tls: certificate::server(tenant, material),
         iam: certificate::iam_key(tenant, material),
-        control_authority: certificate::control_authority(tenant, material),
-        control: certificate::control(tenant, material),
         root: tenant.root_secret.is_none().then(|| certificate::root_credentials(tenant, material)),
         service: service::clients(tenant),
         pods_service: service::pods(tenant),

@@ -2,36 +2,50 @@
 
 use jiff::Timestamp;
 
-use crate::authority::renewal::{self, AuthorityDecision};
 use crate::authority::{
-    Authority, AuthorityError, CertificateFacts, KeyedCertificate, ServerCertificate, control,
-    self_signed,
+    Authority, AuthorityError, CA_CERTIFICATES, CertificateFacts, KeyedCertificate,
+    ServerCertificate, control, renewal, rotation, self_signed,
 };
 use crate::iam_key::{IamKey, IamKeyError};
 use crate::root_credentials::{RootCredentials, RootCredentialsError};
 use crate::tenant::audit::{self, AuditReferenceError};
-use crate::tenant::found::Found;
+use crate::tenant::found::{Found, value};
 use crate::tenant::kms::{self, KmsReferenceError};
 use crate::tenant::validate::ValidTenant;
 
-/// What the objects are built of.
+/// Authorities and the server's certificate.
 #[derive(Clone, Debug)]
-pub struct Material {
+pub struct Certificates {
     /// Root and intermediate.
     pub authority: Authority,
     /// The server certificate.
     pub server: ServerCertificate,
     /// What the server certificate says of itself.
     pub server_facts: CertificateFacts,
-    /// SHA-256 of the root certificate.
-    pub root_fingerprint: String,
+    /// What the root that signs says of itself.
+    pub root_facts: CertificateFacts,
+    /// The control authority.
+    pub control: KeyedCertificate,
+    /// What was made anew, as sentences for events and logs.
+    pub made: Vec<String>,
+}
+
+/// What the objects are built of.
+#[derive(Clone, Debug)]
+pub struct Material {
+    /// Root and intermediate.
+    pub authority: Authority,
+    /// What the server certificate says of itself.
+    pub server_facts: CertificateFacts,
+    /// What the root that signs says of itself.
+    pub root_facts: CertificateFacts,
+    /// The control authority.
+    pub control: KeyedCertificate,
     /// The root identity's keys.
     pub root: RootCredentials,
     /// The key that identities and policies are sealed by.
     pub iam: IamKey,
-    /// The control authority.
-    pub control: KeyedCertificate,
-    /// What was made anew, as sentences for events and logs.
+    /// What was made anew besides certificates, as sentences for events and logs.
     pub made: Vec<String>,
 }
 
@@ -67,7 +81,7 @@ pub enum MaterialError {
     Audit(#[from] AuditReferenceError),
     /// The authority's Secret can't be used.
     #[error(
-        "Secret `{name}`: {cause}; restore it, or delete it for a new authority, whose root clients must then load"
+        "Secret `{name}`: {cause}; restore it, or delete it for a new authority, whose root clients must then load (docs/certificates.md)"
     )]
     Authority {
         /// The Secret's name.
@@ -77,41 +91,24 @@ pub enum MaterialError {
     },
 }
 
-/// Keeps what is good, makes what is missing or due.
+/// Of certificates keeps what is good, makes what is missing or due. It needs nothing that the spec names: whatever becomes of
+/// that, a server that runs shall not run out of its certificate.
 ///
 /// # Errors
-/// [`MaterialError`] when a person must act.
-pub fn material(
+/// [`MaterialError::Authority`] when a person must act.
+pub fn certificates(
     tenant: &ValidTenant,
     found: &Found,
     now: Timestamp,
     rng: &mut impl rand::CryptoRng,
-) -> Result<Material, MaterialError> {
-    let mut made = Vec::new();
-    if let Some(kms) = &tenant.kms {
-        kms::check(kms, found.kms.as_ref(), found.kms_ca.as_ref())?;
-    }
-    if let Some(audit) = &tenant.audit {
-        audit::check(audit, found)?;
-    }
-    let root = root_credentials(tenant, found, &mut made, rng)?;
-    let iam = iam_key(tenant, found, &mut made, rng)?;
+) -> Result<Certificates, MaterialError> {
     let refused = |cause| MaterialError::Authority { name: tenant.names().authority(), cause };
     let names = &tenant.subject_names;
-    let authority =
-        match renewal::authority(&tenant.name, found.authority.as_ref(), names, now, rng)
-            .map_err(refused)?
-        {
-            AuthorityDecision::Keep(authority) => authority,
-            AuthorityDecision::Made(authority) => {
-                made.push("made the certificate authority".to_owned());
-                authority
-            }
-            AuthorityDecision::Renewed(authority, fault) => {
-                made.push(format!("renewed the intermediate authority: {fault}"));
-                authority
-            }
-        };
+    let published = found.ca.as_ref().map(|data| value(data, CA_CERTIFICATES));
+    let data = found.authority.as_ref();
+    let (authority, changes) =
+        rotation::authority(&tenant.name, data, published, names, now, rng).map_err(refused)?;
+    let mut made: Vec<String> = changes.iter().map(ToString::to_string).collect();
     let life = tenant.certificate_life;
     let fault = renewal::fault(found.tls.as_ref(), &authority, names, life, now);
     let kept = found.tls.as_ref().and_then(ServerCertificate::parse).filter(|_| fault.is_none());
@@ -133,16 +130,38 @@ pub fn material(
     let facts = |pem: &str, key| {
         CertificateFacts::parse(pem).ok_or_else(|| refused(AuthorityError::Unreadable(key)))
     };
-    Ok(Material {
+    Ok(Certificates {
         server_facts: facts(&server.chain, "tls.crt")?,
-        root_fingerprint: facts(authority.roots(), "root.crt")?.fingerprint,
+        root_facts: facts(&authority.root.certificate, "root.crt")?,
         authority,
         server,
-        root,
-        iam,
         control,
         made,
     })
+}
+
+/// Looks through what the spec names, and makes the keys that are missing.
+///
+/// # Errors
+/// [`MaterialError`] when a person must act.
+pub fn material(
+    tenant: &ValidTenant,
+    found: &Found,
+    certificates: Certificates,
+    rng: &mut impl rand::CryptoRng,
+) -> Result<Material, MaterialError> {
+    if let Some(kms) = &tenant.kms {
+        kms::check(kms, found.kms.as_ref(), found.kms_ca.as_ref())?;
+    }
+    if let Some(audit) = &tenant.audit {
+        audit::check(audit, found)?;
+    }
+    let mut made = Vec::new();
+    let root = root_credentials(tenant, found, &mut made, rng)?;
+    let iam = iam_key(tenant, found, &mut made, rng)?;
+    let Certificates { authority, server: _, server_facts, root_facts, control, made: _ } =
+        certificates;
+    Ok(Material { authority, server_facts, root_facts, control, root, iam, made })
 }
 
 fn root_credentials(

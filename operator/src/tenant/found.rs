@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::ByteString;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// The data of a Secret.
 pub type SecretData = BTreeMap<String, ByteString>;
@@ -15,6 +16,8 @@ pub type SecretData = BTreeMap<String, ByteString>;
 pub struct Found {
     /// The authority's keys.
     pub authority: Option<SecretData>,
+    /// The `ConfigMap` of roots that clients were given to trust.
+    pub ca: Option<SecretData>,
     /// The server certificate.
     pub tls: Option<SecretData>,
     /// Root credentials, brought or generated.
@@ -41,5 +44,6 @@ pub(super) fn value<'a>(data: &'a SecretData, key: &str) -> &'a [u8] {
 /// Whether this is certificates as PEM text, one at least.
 pub(super) fn are_certificates(pem: &[u8]) -> bool {
     let mut certificates = CertificateDer::pem_slice_iter(pem).peekable();
-    certificates.peek().is_some() && certificates.all(|certificate| certificate.is_ok())
+    let is_one = |der: CertificateDer<'_>| X509Certificate::from_der(&der).is_ok();
+    certificates.peek().is_some() && certificates.all(|certificate| certificate.is_ok_and(is_one))
 }

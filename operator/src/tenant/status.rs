@@ -2,17 +2,18 @@
 
 use coffer_crds::Tenant;
 use coffer_crds::condition::{ConditionType, Reason};
-use coffer_crds::tenant::{CertificateStatus, KmsStatus, TenantStatus};
+use coffer_crds::tenant::{CertificateStatus, KmsStatus, NextCaStatus, TenantStatus};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 
+use crate::authority::{CertificateFacts, rotation};
 use crate::kms_probe::Seen;
 use crate::settings::Settings;
 use crate::tenant::build::workload::SERVER_CONTAINER;
-use crate::tenant::dereference::Material;
+use crate::tenant::dereference::Certificates;
 use crate::tenant::kms::ValidKms;
 use crate::tenant::validate::ValidTenant;
 
@@ -91,10 +92,17 @@ pub fn pod_state(tenant: &ValidTenant, workload: &StatefulSet, pod: Option<&Pod>
     let revision = pod.labels().get(REVISION_LABEL);
     let newest = status.update_revision.is_some() && revision == status.update_revision.as_ref();
     let seen = status.observed_generation >= workload.metadata.generation;
+    if pod.metadata.deletion_timestamp.is_some() {
+        return not_ready(
+            State::Reconciling,
+            Reason::RollingOut,
+            "the pod is being deleted; the next one is made once it is gone",
+        );
+    }
     if let Some(failure) = failure(pod) {
         return PodState::NotReady(failure);
     }
-    if !seen || !newest || pod.metadata.deletion_timestamp.is_some() {
+    if !seen || !newest {
         return not_ready(
             State::Reconciling,
             Reason::RollingOut,
@@ -298,9 +306,9 @@ pub fn told(conditions: &[Condition]) -> Vec<(&str, &str)> {
 /// The whole status of a Tenant whose objects were applied.
 pub fn status(
     tenant: &ValidTenant,
-    material: &Material,
     settings: &Settings,
     workload: &StatefulSet,
+    pod: Option<&Pod>,
     conditions: Vec<Condition>,
     generation: Option<i64>,
 ) -> TenantStatus {
@@ -311,21 +319,43 @@ pub fn status(
         replicas: Some(
             workload.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default(),
         ),
-        version: image(workload),
-        certificate: Some(CertificateStatus {
-            not_after: Some(material.server_facts.not_after.to_string()),
-            serial: Some(material.server_facts.serial.clone()),
-            ca_fingerprint: Some(material.root_fingerprint.clone()),
-        }),
+        version: pod.and_then(running_image),
+        certificate: None,
         root_credentials_secret: Some(tenant.root_secret_name()),
         ca_config_map: Some(tenant.names().ca()),
         kms: None,
+        volume_claim: None,
     }
 }
 
-fn image(workload: &StatefulSet) -> Option<String> {
-    let pod = workload.spec.as_ref()?.template.spec.as_ref()?;
-    pod.containers.first()?.image.clone()
+/// What is said of the certificates.
+pub fn certificate(certificates: &Certificates) -> CertificateStatus {
+    let Certificates { authority, server_facts, root_facts, server: _, control: _, made: _ } =
+        certificates;
+    let next = authority.next.as_ref().and_then(|next| CertificateFacts::parse(&next.certificate));
+    CertificateStatus {
+        not_after: Some(server_facts.not_after.to_string()),
+        serial: Some(server_facts.serial.clone()),
+        ca_fingerprint: Some(root_facts.fingerprint.clone()),
+        ca_not_after: Some(root_facts.not_after.to_string()),
+        next_ca: next.map(|next| NextCaStatus {
+            fingerprint: Some(next.fingerprint),
+            takes_over: rotation::takes_over_at(authority).map(|at| at.to_string()),
+        }),
+    }
+}
+
+/// The image of the server that runs; none while none does.
+fn running_image(pod: &Pod) -> Option<String> {
+    let mut statuses = pod.status.as_ref()?.container_statuses.iter().flatten();
+    let status = statuses.find(|container| container.name == SERVER_CONTAINER)?;
+    status.state.as_ref()?.running.as_ref()?;
+    if is_ending(pod) {
+        // The pod asks for the next one already.
+        return Some(status.image.clone());
+    }
+    let mut containers = pod.spec.as_ref()?.containers.iter();
+    containers.find(|container| container.name == SERVER_CONTAINER)?.image.clone()
 }
 
 /// Which part of the pod's template differs, as a sentence; none where the pod stays.
@@ -343,6 +373,8 @@ pub fn roll_reason(live: &StatefulSet, built: &StatefulSet) -> Option<String> {
         ("settings", "/spec/containers/0/env"),
         ("resources", "/spec/containers/0/resources"),
         ("probes", "/spec/containers/0/readinessProbe"),
+        ("probes", "/spec/containers/0/livenessProbe"),
+        ("probes", "/spec/containers/0/startupProbe"),
         ("volumes", "/spec/volumes"),
         ("labels", "/metadata/labels"),
         ("annotations", "/metadata/annotations"),
@@ -363,120 +395,4 @@ pub fn roll_reason(live: &StatefulSet, built: &StatefulSet) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use k8s_openapi::api::core::v1::{
-        ContainerState, ContainerStateWaiting, PodCondition, PodStatus,
-    };
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_condition_keeps_its_time_until_its_status_changes() {
-        let first = conditions(
-            &[],
-            &Outcome::new(State::Reconciling, Reason::Starting, "a"),
-            Some(1),
-            at("2026-01-01T00:00:00Z"),
-        );
-        let second = conditions(
-            &first,
-            &Outcome::new(State::Reconciling, Reason::Probing, "b"),
-            Some(1),
-            at("2026-01-02T00:00:00Z"),
-        );
-        assert_eq!(second[0].last_transition_time, first[0].last_transition_time);
-        assert_eq!(second[0].reason, "Probing");
-        let third = conditions(
-            &second,
-            &Outcome::new(State::Ready, Reason::Answering, "c"),
-            Some(1),
-            at("2026-01-03T00:00:00Z"),
-        );
-        assert_eq!(
-            third.iter().map(|c| (c.type_.as_str(), c.status.as_str())).collect::<Vec<_>>(),
-            [("Ready", "True"), ("Reconciling", "False"), ("Stalled", "False")]
-        );
-        assert_eq!(third[0].last_transition_time, Time(at("2026-01-03T00:00:00Z")));
-        assert_eq!(third[2].last_transition_time, Time(at("2026-01-01T00:00:00Z")));
-    }
-
-    fn pod(status: PodStatus) -> Pod {
-        let mut pod = Pod { status: Some(status), ..Pod::default() };
-        pod.metadata.labels = Some([(REVISION_LABEL.to_owned(), "r2".to_owned())].into());
-        pod.metadata.uid = Some("u".to_owned());
-        pod
-    }
-
-    fn ready(status: &str) -> PodStatus {
-        let condition = PodCondition {
-            type_: "Ready".to_owned(),
-            status: status.to_owned(),
-            ..PodCondition::default()
-        };
-        PodStatus { conditions: Some(vec![condition]), ..PodStatus::default() }
-    }
-
-    #[test]
-    fn a_pod_is_tried_only_when_it_is_ready_and_new() {
-        let tenant = crate::tenant::build::tests::valid("photos", |_| {});
-        let mut suspended = tenant.clone();
-        suspended.suspend = true;
-        let status = k8s_openapi::api::apps::v1::StatefulSetStatus {
-            update_revision: Some("r2".to_owned()),
-            ..Default::default()
-        };
-        let workload = StatefulSet { status: Some(status), ..StatefulSet::default() };
-        let mut old = pod(ready("True"));
-        old.metadata.labels = Some([(REVISION_LABEL.to_owned(), "r1".to_owned())].into());
-        let container = ContainerStatus {
-            name: SERVER_CONTAINER.to_owned(),
-            container_id: Some("containerd://1".to_owned()),
-            ..ContainerStatus::default()
-        };
-        let mut running = pod(ready("True"));
-        running.status.as_mut().unwrap().container_statuses = Some(vec![container]);
-        let mut ended = running.clone();
-        ended.metadata.annotations =
-            Some([(ENDED_ANNOTATION.to_owned(), "containerd://1".to_owned())].into());
-        let waiting = ContainerStateWaiting {
-            reason: Some("ErrImagePull".to_owned()),
-            message: Some("no such image".to_owned()),
-        };
-        let failing = pod(PodStatus {
-            container_statuses: Some(vec![ContainerStatus {
-                state: Some(ContainerState { waiting: Some(waiting), ..Default::default() }),
-                ..Default::default()
-            }]),
-            ..PodStatus::default()
-        });
-        for (name, tenant, pod, expected) in [
-            ("no pod", &tenant, None, (State::Reconciling, Reason::Starting)),
-            (
-                "not ready",
-                &tenant,
-                Some(&pod(ready("False"))),
-                (State::Reconciling, Reason::Starting),
-            ),
-            ("old template", &tenant, Some(&old), (State::Reconciling, Reason::RollingOut)),
-            ("old image", &tenant, Some(&ended), (State::Reconciling, Reason::RollingOut)),
-            ("no image", &tenant, Some(&failing), (State::Reconciling, Reason::PodFailing)),
-            ("suspended", &suspended, None, (State::AtRest, Reason::Suspended)),
-            (
-                "stopping",
-                &suspended,
-                Some(&pod(ready("True"))),
-                (State::Reconciling, Reason::Suspended),
-            ),
-        ] {
-            let PodState::NotReady(outcome) = pod_state(tenant, &workload, pod) else {
-                panic!("{name}: ready")
-            };
-            assert_eq!((outcome.state, outcome.reason), expected, "{name}");
-        }
-        let state = pod_state(&tenant, &workload, Some(&running));
-        assert_eq!(state, PodState::Ready { run: "u containerd://1".to_owned() });
-    }
-}
+mod tests;

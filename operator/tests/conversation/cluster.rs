@@ -88,6 +88,14 @@ impl Cluster {
         *self.context.lock().unwrap() = context(&self.client, &objects, settings);
     }
 
+    /// From now on what the API server can't do is told at once.
+    pub(crate) fn loses_patience(&self) {
+        let objects = self.state.lock().unwrap().objects.clone();
+        let mut context = context(&self.client, &objects, Settings::example());
+        Arc::get_mut(&mut context).unwrap().memory = Memory::with_patience(Duration::ZERO);
+        *self.context.lock().unwrap() = context;
+    }
+
     pub(crate) fn take_requests(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().requests)
     }
@@ -110,6 +118,10 @@ impl Cluster {
         self.state.lock().unwrap().objects.insert(name.to_owned(), object);
     }
 
+    pub(crate) fn remove(&self, name: &str) {
+        self.state.lock().unwrap().objects.remove(name);
+    }
+
     pub(crate) fn refuse(&self, request: &str, code: u16, message: &str) {
         self.state.lock().unwrap().refusals.insert(request.to_owned(), (code, message.to_owned()));
     }
@@ -120,7 +132,9 @@ impl Cluster {
     }
 
     pub(crate) fn heal(&self) {
-        self.state.lock().unwrap().writes_left = None;
+        let mut state = self.state.lock().unwrap();
+        state.writes_left = None;
+        state.refusals.clear();
     }
 
     pub(crate) fn all_bodies(&self) -> Vec<(String, Value)> {
@@ -139,7 +153,7 @@ impl Cluster {
         self.bodies(request).pop().unwrap()
     }
 
-    fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         self.last_body("APPLY tenants/photos/status")["status"].clone()
     }
 

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed")]
 
+mod bombs;
 mod cluster;
+mod life;
 
 use std::sync::Arc;
 
@@ -37,13 +39,14 @@ async fn what_the_pod_needs_is_there_before_it() {
     assert_eq!(
         writes,
         [
-            "POST serviceaccounts/photos",
-            "POST persistentvolumeclaims/photos-data",
             "POST secrets/photos-authority",
             "POST configmaps/photos-ca",
             "POST secrets/photos-control-ca",
             "POST configmaps/photos-control",
             "POST secrets/photos-tls",
+            "POST events/photos",
+            "POST serviceaccounts/photos",
+            "POST persistentvolumeclaims/photos-data",
             "POST secrets/photos-iam",
             "POST secrets/photos-root",
             "POST services/photos",

@@ -12,6 +12,7 @@
 //! Source: Amazon S3, browser-based uploads using POST (Signature V4, and V2).
 
 mod fields;
+mod head;
 mod decode;
 mod policy;
 mod sign;

@@ -1,16 +1,12 @@
 //! Each parser of outside bytes, fed with broken examples.
-//!
-//! `bolero` drives them, on the stable compiler: as tests for a moment each, for
-//! `COFFER_FUZZ_SECONDS` each where that is set, and by `cargo bolero test` with a fuzzer.
-//! Its bytes are taken as they are, or as changes to an example: blind bytes would never
-//! come past a parser's first line.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panic")]
 
-use std::{collections::BTreeSet, fs, path::Path, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use coffer_fuzzing::fuzz;
 use coffer_signature::{
     Claim, Expected, PayloadHash, Request, SecretKey, SigningKeyCache, anonymous_payload, claim,
     post_form::{self, Fields, FormDecoder, FormLimits, PostPolicy},
@@ -18,57 +14,8 @@ use coffer_signature::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-/// How many inputs a target gets as an ordinary test.
-const ITERATIONS: usize = 20_000;
-
-fn fuzz(examples: &[Vec<u8>], target: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
-    for example in examples {
-        target(example);
-    }
-    let seconds = std::env::var("COFFER_FUZZ_SECONDS").ok().map(|text| text.parse().unwrap());
-    let check = bolero::check!();
-    let check = match seconds {
-        Some(seconds) => check.with_test_time(Duration::from_secs(seconds)),
-        None => check.with_iterations(ITERATIONS),
-    };
-    check.with_max_len(256).for_each(|bytes: &[u8]| target(&changed(examples, bytes)));
-}
-
-/// An example with some changes, or the bytes themselves: as they say.
-fn changed(examples: &[Vec<u8>], bytes: &[u8]) -> Vec<u8> {
-    let Some(([choice, which], changes)) = bytes.split_first_chunk::<2>() else {
-        return bytes.to_vec();
-    };
-    if *choice < 16 || examples.is_empty() {
-        return changes.to_vec();
-    }
-    let mut text = examples[usize::from(*which) % examples.len()].clone();
-    let most = usize::from(*choice % 6) + 1;
-    for change in changes.chunks_exact(4).take(most) {
-        let [kind, high, low, byte] = change else { continue };
-        let at = usize::from(u16::from_be_bytes([*high, *low])) % (text.len() + 1);
-        let end = (at + usize::from(*byte % 16)).min(text.len());
-        // Bytes that mean something are tried more often than others.
-        let telling = b"\r\n:;=&%+-/\"\\$,0 {}[]\x00\xff";
-        let telling = telling[usize::from(*byte) % telling.len()];
-        match kind % 6 {
-            0 => text.insert(at, *byte),
-            1 => text.insert(at, telling),
-            2 => drop(text.drain(at..end)),
-            3 => {
-                let again: Vec<u8> = text[at..end].to_vec();
-                text.splice(at..at, again);
-            }
-            4 => text.truncate(at.max(1)),
-            _ => {
-                if let Some(old) = text.get_mut(at) {
-                    *old = if kind % 2 == 0 { telling } else { *old ^ (1 << (byte % 8)) };
-                }
-            }
-        }
-    }
-    text
-}
+/// Bytes that mean something in what is read here.
+const TELLING: &[u8] = b"\r\n:;=&%+-/\"\\$,0 {}[]\x00\xff";
 
 fn folder(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(path)
@@ -145,12 +92,20 @@ fn request(text: &[u8]) {
 
 #[test]
 fn requests_of_signature_v4() {
-    fuzz(&[files_named("vectors", "request.txt"), files("corpus/requests")].concat(), request);
+    fuzz!(
+        [files_named("vectors", "request.txt"), files("corpus/requests")].concat(),
+        TELLING,
+        request
+    );
 }
 
 #[test]
 fn requests_of_signature_v2() {
-    fuzz(&[files_named("vectors/v2", "request.txt"), files("corpus/requests")].concat(), request);
+    fuzz!(
+        [files_named("vectors/v2", "request.txt"), files("corpus/requests")].concat(),
+        TELLING,
+        request
+    );
 }
 
 #[test]
@@ -164,7 +119,7 @@ fn bodies_in_chunks() {
             b"0\r\nx-amz-checksum-crc32:AAAAAA==\n\r\n\r\n".to_vec(),
         ])
         .collect();
-    fuzz(&bodies, |wire| {
+    fuzz!(bodies, TELLING, |wire: &[u8]| {
         let mut headers = HeaderMap::new();
         let hash = PayloadHash::UnsignedChunksTrailer.as_header().into_owned();
         headers.insert("x-amz-content-sha256", hash.parse().unwrap());
@@ -190,7 +145,7 @@ fn bodies_in_chunks() {
 
 #[test]
 fn forms() {
-    fuzz(&files("corpus/forms"), |wire| {
+    fuzz!(files("corpus/forms"), TELLING, |wire: &[u8]| {
         let limits = FormLimits { fields: 4, field_bytes: 64, total_bytes: 512 };
         let read = |size: usize| {
             let mut decoder =
@@ -215,7 +170,7 @@ fn forms() {
 fn content_types_of_forms() {
     let examples =
         [&b"multipart/form-data; boundary=\"a b\""[..], b"multipart/form-data;boundary=x"];
-    fuzz(&examples.map(<[u8]>::to_vec), |text| {
+    fuzz!(examples.map(<[u8]>::to_vec), TELLING, |text: &[u8]| {
         drop(FormDecoder::new(text, FormLimits::default()));
     });
 }
@@ -224,7 +179,7 @@ fn content_types_of_forms() {
 fn policies() {
     let mut fields = Fields::default();
     fields.push("key", "in/k").unwrap();
-    fuzz(&files("corpus/policies"), |json| {
+    fuzz!(files("corpus/policies"), TELLING, |json: &[u8]| {
         drop(PostPolicy::parse(&String::from_utf8_lossy(json)));
         if let Ok(policy) = PostPolicy::parse(&STANDARD.encode(json)) {
             // What has expired allows nothing.

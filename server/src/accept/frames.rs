@@ -172,8 +172,10 @@ impl Watch for Meter {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use coffer_fuzzing::fuzz;
     use proptest::prelude::*;
+
+    use super::*;
 
     const DATA: u8 = 0;
     const HEADERS: u8 = 1;
@@ -298,10 +300,21 @@ mod tests {
             prop_assert_eq!(whole.place, Place::next());
         }
 
-        #[test]
-        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
-            let mut meter = begun();
-            let _counted = meter.read_along(&bytes);
-        }
+    }
+
+    /// A connection that is begun badly, or goes on so, is read the same byte by byte.
+    #[test]
+    fn fuzzed_connections_are_read_alike_in_any_pieces() {
+        let kinds = [frame(HEADERS, 5, 3), frame(DATA, 0, 0), frame(6, 0, 8), frame(0xaa, 0, 2)];
+        let examples =
+            [[&PREFACE[..], &kinds.concat()].concat(), b"GET / HTTP/1.1\r\n\r\n".to_vec()];
+        fuzz!(examples, b"\x00\x01\x05\x06\x09\xff", |bytes: &[u8]| {
+            let (mut whole, mut pieces) = (Meter::new(), Meter::new());
+            let read = whole.read_along(bytes).is_ok();
+            assert_eq!(read, bytes.iter().all(|byte| pieces.read_along(&[*byte]).is_ok()));
+            if read {
+                assert_eq!((whole.left, whole.place), (pieces.left, pieces.place));
+            }
+        });
     }
 }

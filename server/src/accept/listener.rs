@@ -16,12 +16,13 @@
 use std::cell::RefCell;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags,
@@ -61,8 +62,35 @@ pub async fn listen(address: SocketAddr, holder: Option<&Path>) -> io::Result<Tc
     Ok(listener)
 }
 
+/// Listens on `address`, where `[::]` means every address of both versions of IP.
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    match (bind_exactly(address), without_ipv6(address)) {
+        // This machine has no IPv6.
+        (Err(error), Some(address))
+            if [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].contains(&errno(&error)) =>
+        {
+            bind_exactly(address)
+        }
+        (outcome, _) => outcome,
+    }
+}
+
+fn errno(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
+
+/// What every address is where there is no IPv6.
+fn without_ipv6(address: SocketAddr) -> Option<SocketAddr> {
+    let every = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    every.then(|| SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()))
+}
+
+fn bind_exactly(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if without_ipv6(address).is_some() {
+        // The machine's own default may be another.
+        rustix::net::sockopt::set_ipv6_v6only(&socket, false)?;
+    }
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
@@ -203,7 +231,8 @@ async fn attend(mut connection: UnixStream, address: SocketAddr, held: Rc<RefCel
 fn adopt(socket: OwnedFd, address: SocketAddr) -> io::Result<TcpListener> {
     let socket = std::net::TcpListener::from(socket);
     let there = socket.local_addr()?;
-    if there != address || !rustix::net::sockopt::socket_acceptconn(&socket)? {
+    let is_there = there == address || Some(there) == without_ipv6(address);
+    if !is_there || !rustix::net::sockopt::socket_acceptconn(&socket)? {
         return Err(io::Error::other(format!("the socket is for `{there}`, not `{address}`")));
     }
     socket.set_nonblocking(true)?;
@@ -245,4 +274,28 @@ async fn receive(connection: &UnixStream) -> io::Result<(u8, Option<OwnedFd>)> {
         }
     };
     connection.async_io(Interest::READABLE, message).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_addresses_are_those_of_both_versions() {
+        let listener = bind("[::]:0".parse().unwrap()).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let accepting = tokio::spawn(async move { listener.accept().await.map(drop) });
+        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        accepting.await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn only_every_address_has_another_form() {
+        for (address, expected) in
+            [("[::]:9000", Some("0.0.0.0:9000")), ("[::1]:9000", None), ("0.0.0.0:9000", None)]
+        {
+            let expected = expected.map(|address| address.parse().unwrap());
+            assert_eq!(without_ipv6(address.parse().unwrap()), expected, "{address}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ use super::call::Call;
 use super::user::{comma_list, status, status_name};
 use super::{Admin, Answer, fault, policy};
 use crate::answer::Refusal;
-use crate::iam::draft::{AccessKeyChange, Draft, Holder, NewAccessKey};
+use crate::iam::draft::{AccessKeyChange, Draft, Holder, NewAccessKey, expiry_is_sound};
 use crate::iam::entity::{Parent, Status};
 use crate::iam::name::Name;
 use crate::iam::{Iam, Refused};
@@ -315,17 +315,18 @@ impl Admin {
                     refused(format!("the expiration of `{text}` isn't a time"))
                 })?),
             };
-        match draft.snapshot().access_key(text) {
-            Some(present) if present.parent != parent => {
-                return Err(refused(format!("the access key `{text}` belongs to somebody else")));
-            }
-            Some(_) => draft.delete_access_key(&name).map_err(whole)?,
-            None => {}
+        let present = draft.snapshot().access_key(text);
+        if present.is_some_and(|present| present.parent != parent) {
+            return Err(refused(format!("the access key `{text}` belongs to somebody else")));
         }
         let is_orphan =
             matches!(&parent, Parent::User(user) if draft.snapshot().user(user.as_str()).is_none());
-        if is_orphan || expires.is_some_and(|time| time <= call.now) {
+        // Minutes before its end it isn't worth the move. What is there stays.
+        if is_orphan || expiry_is_sound(expires, call.now).is_err() {
             return Ok(false);
+        }
+        if present.is_some() {
+            draft.delete_access_key(&name).map_err(whole)?;
         }
         let new = NewAccessKey {
             name: name.clone(),
@@ -336,11 +337,7 @@ impl Admin {
             description: description.clone(),
             expires,
         };
-        match draft.put_access_key(new, call.now) {
-            // Minutes before its end it isn't worth the move.
-            Err(Refused::InvalidExpiry) => return Ok(false),
-            other => other.map_err(whole)?,
-        }
+        draft.put_access_key(new, call.now).map_err(whole)?;
         let change = AccessKeyChange { status: Some(status), ..AccessKeyChange::default() };
         draft.change_access_key(&name, change, call.now).map_err(whole)?;
         Ok(true)

@@ -187,16 +187,34 @@ async fn derived<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_ended| PayloadError::Failed)?
 }
 
-fn open_now(secret: &SecretKey, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
-    let (head, body) = sealed.split_at_checked(HEAD).ok_or(PayloadError::Form)?;
-    let (salt, rest) = head.split_at_checked(SALT).ok_or(PayloadError::Form)?;
-    let (suite, nonce) = rest.split_first().ok_or(PayloadError::Form)?;
-    let suite = Suite::of(*suite).ok_or(PayloadError::Form)?;
-    let nonce = nonce.try_into().map_err(|_length| PayloadError::Form)?;
-    if body.len() < TAG {
-        return Err(PayloadError::Form);
+/// A body's parts.
+struct Sealed<'a> {
+    suite: Suite,
+    salt: &'a [u8],
+    nonce: [u8; NONCE],
+    fragments: &'a [u8],
+}
+
+impl<'a> Sealed<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, PayloadError> {
+        let (head, fragments) = bytes.split_at_checked(HEAD).ok_or(PayloadError::Form)?;
+        let (salt, rest) = head.split_at_checked(SALT).ok_or(PayloadError::Form)?;
+        let (suite, nonce) = rest.split_first().ok_or(PayloadError::Form)?;
+        let suite = Suite::of(*suite).ok_or(PayloadError::Form)?;
+        let nonce = nonce.try_into().map_err(|_length| PayloadError::Form)?;
+        if fragments.len() < TAG {
+            return Err(PayloadError::Form);
+        }
+        Ok(Self { suite, salt, nonce, fragments })
     }
-    let channel = Channel::new(suite, secret.expose(), salt, nonce)?;
+}
+
+fn open_now(secret: &SecretKey, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
+    let Sealed { suite, salt, nonce, fragments } = Sealed::read(sealed)?;
+    opened(&Channel::new(suite, secret.expose(), salt, nonce)?, fragments)
+}
+
+fn opened(channel: &Channel, body: &[u8]) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
     let mut plain = Zeroizing::new(Vec::with_capacity(body.len()));
     let fragments = body.chunks(FRAGMENT + TAG);
     for ((number, place), fragment) in places(fragments.len()).zip(fragments) {
@@ -241,6 +259,7 @@ fn seal_now(
 mod tests {
     use super::*;
     use aws_lc_rs::digest::{SHA256, digest};
+    use coffer_fuzzing::fuzz;
     use proptest::prelude::*;
 
     fn secret() -> SecretKey {
@@ -292,6 +311,21 @@ mod tests {
             assert_eq!(hex::encode(digest(&SHA256, &sealed)), expected, "{length}");
             assert_eq!(open_now(&secret(), &sealed).unwrap().as_slice(), plain, "{length}");
         }
+    }
+
+    #[test]
+    fn fuzzed_bodies_are_what_was_sealed_or_refused() {
+        let (salt, nonce) = salt_and_nonce();
+        let plain = br#"{"hello":"world"}"#;
+        let sealed = seal_now(&secret(), plain, Suite::Pbkdf2Aes, salt, nonce).unwrap();
+        let channel = Channel::new(Suite::Pbkdf2Aes, secret().expose(), &salt, nonce).unwrap();
+        let whole = Sealed::read(&sealed).unwrap().fragments.to_vec();
+        fuzz!([sealed.clone()], b"\x00\x01\x02\x03\xff", |bytes: &[u8]| {
+            let Ok(read) = Sealed::read(bytes) else { return };
+            // The key of another salt is another key; to derive it takes its time.
+            let found = opened(&channel, read.fragments);
+            assert_eq!(found.is_ok(), read.fragments == whole);
+        });
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Bucket quotas.
 
+use coffer_policy::Action;
 use coffer_store::{Bucket, BucketName, ObjectKey, UploadId};
 use http::request::Parts;
 use serde::Deserialize;
@@ -8,9 +9,10 @@ use serde_json::json;
 use super::call::Call;
 use super::{Admin, Answer, fault, json as answer};
 use crate::answer::Refusal;
+use crate::authorize::{Authorized, Resource};
 use crate::iam::name::Name;
 use crate::operation::Operation;
-use crate::route::{Target, parameters};
+use crate::route::parameters;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -33,10 +35,11 @@ impl Admin {
     /// `XMinioAdminBucketQuotaExceeded`; `MissingContentLength` where it can't be told.
     pub(crate) async fn admit(
         &self,
-        target: &Target,
+        authorized: &Authorized,
         head: &Parts,
         length: Option<u64>,
     ) -> Result<(), Refusal> {
+        let target = authorized.target();
         let (Some(iam), Some(bucket)) = (&self.iam, &target.bucket) else { return Ok(()) };
         let snapshot = iam.snapshot();
         let writes = matches!(
@@ -55,7 +58,9 @@ impl Admin {
         let created = self.store.bucket(bucket).await.map_err(failed)?.created;
         let Some(most) = snapshot.quota(bucket.as_str(), created) else { return Ok(()) };
         let adds = match (target.operation, &target.key) {
-            (Operation::CopyObject | Operation::UploadPartCopy, _) => self.copied(head).await,
+            (Operation::CopyObject | Operation::UploadPartCopy, _) => {
+                self.copied(authorized, head).await
+            }
             (Operation::CompleteMultipartUpload, Some(key)) => {
                 self.uploaded(bucket, key, head.uri.query().unwrap_or_default()).await
             }
@@ -80,12 +85,11 @@ impl Admin {
         Ok(())
     }
 
-    /// How many bytes a copy adds at most.
-    async fn copied(&self, head: &Parts) -> Option<u64> {
-        let source = crate::authorize::context::copy_source(&head.headers)?;
-        let (bucket, key) = source.strip_prefix('/')?.split_once('/')?;
-        let bucket = BucketName::try_from(bucket.to_owned()).ok()?;
-        let key = ObjectKey::try_from(key.to_owned()).ok()?;
+    /// How many bytes a copy adds at most; nothing of a source that the caller may not read: the room that is left would tell its
+    /// size.
+    async fn copied(&self, authorized: &Authorized, head: &Parts) -> Option<u64> {
+        let (bucket, key) = authorized.copied_from()?;
+        authorized.also(Action::S3GetObject, Resource::Object(&bucket, &key)).ok()?;
         let size = self.store.object(&bucket, &key).await.ok()?.size();
         let range = head.headers.get("x-amz-copy-source-range").and_then(|text| text.to_str().ok());
         let part = range.and_then(|text| {

@@ -18,7 +18,7 @@ use rustls::ProtocolVersion;
 use super::Caller;
 use crate::iam::entity::BucketPolicy;
 use crate::operation::Operation;
-use crate::route::Target;
+use crate::route::{Target, parameters as of_query};
 use crate::s3::encryption::asked::bare_name;
 
 /// What the steps before know of a request.
@@ -106,6 +106,14 @@ pub(super) fn context(caller: &Caller, target: &Target, facts: &Facts<'_>) -> Co
         if let Some(value) = header(name) {
             context.set(*key, value);
         }
+    }
+    // A presigned URL says it by leaving it out. Source: AWS, "Amazon S3 Signature Version 4 authentication specific policy keys".
+    if facts.scheme == Scheme::V4Presigned && header("x-amz-content-sha256").is_none() {
+        let query = head.uri.query().unwrap_or_default();
+        let said = of_query(query).find(|(name, _)| name == "X-Amz-Content-Sha256");
+        let said = said.and_then(|(_, value)| decoded(value));
+        context
+            .set(Key::S3XAmzContentSha256, said.unwrap_or_else(|| "UNSIGNED-PAYLOAD".to_owned()));
     }
     // By its name alone: it can be written in several ways, and a policy names it in one.
     if let Some(key) = header("x-amz-server-side-encryption-aws-kms-key-id") {

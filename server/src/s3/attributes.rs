@@ -69,7 +69,7 @@ pub fn take(headers: &mut HeaderMap) -> Result<Stored, Refusal> {
             .collect::<Result<_, _>>()?;
         headers.remove(&name);
         let value = values.join(",");
-        let short = name.as_str().trim_start_matches(USER).to_owned();
+        let short = name.as_str().strip_prefix(USER).unwrap_or_default().to_owned();
         size = size.saturating_add(short.len()).saturating_add(value.len());
         if size > MOST_USER {
             return Err(Refusal::new(

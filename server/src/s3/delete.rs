@@ -7,6 +7,7 @@ use s3s::{S3Response, S3Result, dto, s3_error};
 
 use super::{Context, Handlers, fault, get};
 use crate::authorize::Resource;
+use crate::authorize::later::NamedKey;
 use coffer_policy::Action;
 
 /// The most keys of one DeleteObjects. Source: AWS S3 API reference.
@@ -65,17 +66,27 @@ pub(super) async fn many(
     let results =
         handlers.store.delete_objects(bucket, keys, context.now).await.map_err(fault::s3)?;
     let mut deleted: Vec<dto::DeletedObject> = Vec::new();
+    let mut gone: Vec<String> = Vec::with_capacity(names.len());
     for ((key, version_id), result) in names.into_iter().zip(versions).zip(results) {
         match result {
-            Ok(_gone) if quiet => {}
-            Ok(_gone) => deleted.push(dto::DeletedObject {
-                key: Some(key),
-                version_id,
-                ..Default::default()
-            }),
+            Ok(_gone) => {
+                if !quiet {
+                    deleted.push(dto::DeletedObject {
+                        key: Some(key.clone()),
+                        version_id,
+                        ..Default::default()
+                    });
+                }
+                gone.push(key);
+            }
             Err(error) => errors.push(failure(key, version_id, &fault::s3(error))),
         }
     }
+    context.authorized.later().names(gone.into_iter().map(|key| NamedKey { key, code: None }));
+    context.authorized.later().names(errors.iter().map(|error| NamedKey {
+        key: error.key.clone().unwrap_or_default(),
+        code: error.code.clone(),
+    }));
     Ok(S3Response::new(dto::DeleteObjectsOutput {
         deleted: Some(deleted),
         errors: Some(errors),

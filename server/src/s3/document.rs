@@ -1,5 +1,12 @@
 //! Request documents: read within bounds, checked against their digests, and looked through before anything parses them.
 
+mod elements;
+mod room;
+
+pub use room::{Room, Rooms};
+
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
@@ -24,14 +31,40 @@ fn malformed(message: &'static str) -> Refusal {
     Refusal::new("MalformedXML", 400, message)
 }
 
-/// Reads a body that is a document, of at most `most` bytes.
+/// The longest list of keys or parts: DeleteObjects with 1,000 keys of 1,024 bytes, each written in references, and
+/// CompleteMultipartUpload with 10,000 parts stay below it.
+const LONGEST_LIST: u64 = 8 * 1024 * 1024;
+/// The longest of all other documents.
+const LONGEST: u64 = 256 * 1024;
+/// What must come of a document in each second, once its client has had its patience.
+const SLOWEST: u64 = 64 * 1024;
+
+/// Reads a body that is an operation's document. It takes `room`, which is to be kept as long as the document.
 ///
 /// # Errors
-/// `MaxMessageLengthExceeded` beyond that, `IncompleteBody` and the refusals of signatures, `MalformedXML`.
-pub async fn read(body: DecodedBody, length: Option<u64>, most: u64) -> Result<Bytes, Refusal> {
+/// `MaxMessageLengthExceeded` for one that is too long, `IncompleteBody` and the refusals of signatures, `MalformedXML`;
+/// `NotImplemented` for an element that asks for what Coffer doesn't do; `SlowDown` where there is no room, `RequestTimeout` for one
+/// that drips.
+pub async fn read(
+    body: DecodedBody,
+    length: Option<u64>,
+    operation: Operation,
+    room: &mut Room<'_>,
+    patience: Duration,
+) -> Result<Bytes, Refusal> {
     let too_long = || Refusal::new("MaxMessageLengthExceeded", 400, "Your request was too big.");
-    let document = read_as_is(body, length, most, too_long).await?;
-    look_through(&document)?;
+    let most = match operation {
+        Operation::DeleteObjects | Operation::CompleteMultipartUpload => LONGEST_LIST,
+        _ => LONGEST,
+    };
+    let announced = length.unwrap_or(most).min(most);
+    let time = patience.saturating_add(Duration::from_secs(announced / SLOWEST));
+    room.take(usize::try_from(announced).unwrap_or(usize::MAX))?;
+    let reading = read_as_is(body, length, most, too_long);
+    let document = tokio::time::timeout(time, reading).await.map_err(|_elapsed| {
+        Refusal::new("RequestTimeout", 400, "The request's document came too slowly.")
+    })??;
+    look_through(&document, operation)?;
     Ok(document)
 }
 
@@ -63,8 +96,8 @@ pub async fn read_as_is(
 }
 
 /// Refuses what no document of S3 has and what the wire library would read as something else: a DTD, CDATA (it would drop it),
-/// endless nesting.
-fn look_through(document: &[u8]) -> Result<(), Refusal> {
+/// processing instructions, endless nesting, elements that it doesn't know (it would pass over them).
+fn look_through(document: &[u8], operation: Operation) -> Result<(), Refusal> {
     let mut reader = Reader::from_reader(document);
     let (mut depth, mut elements): (usize, usize) = (0, 0);
     loop {
@@ -79,8 +112,12 @@ fn look_through(document: &[u8]) -> Result<(), Refusal> {
                         "The XML you provided has an element with too many attributes.",
                     ));
                 }
+                elements::check(operation, start.local_name().as_ref())?;
             }
-            Ok(Event::Empty(_)) => elements = elements.saturating_add(1),
+            Ok(Event::Empty(empty)) => {
+                elements = elements.saturating_add(1);
+                elements::check(operation, empty.local_name().as_ref())?;
+            }
             Ok(Event::End(_)) => depth = depth.saturating_sub(1),
             Ok(Event::CData(_)) => {
                 return Err(malformed(
@@ -91,13 +128,12 @@ fn look_through(document: &[u8]) -> Result<(), Refusal> {
                 return Err(malformed("The XML you provided has a DTD; leave it out."));
             }
             Ok(Event::Eof) => break,
-            Ok(
-                Event::Text(_)
-                | Event::Comment(_)
-                | Event::Decl(_)
-                | Event::PI(_)
-                | Event::GeneralRef(_),
-            ) => {}
+            Ok(Event::PI(_)) => {
+                return Err(malformed(
+                    "The XML you provided has a processing instruction; leave it out.",
+                ));
+            }
+            Ok(Event::Text(_) | Event::Comment(_) | Event::Decl(_) | Event::GeneralRef(_)) => {}
             Err(_error) => return Err(malformed("The XML you provided was not well-formed.")),
         }
         if depth > DEEPEST || elements > MOST_ELEMENTS {
@@ -159,15 +195,17 @@ pub fn without_quotes(response: Response<Body>) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
+    use coffer_fuzzing::fuzz;
+
     use super::*;
 
     #[test]
     fn only_plain_documents_pass() {
         let many =
             |count: u32| (0..count).map(|n| format!("a{n}=\"1\"")).collect::<Vec<_>>().join(" ");
-        let deep = "<a>".repeat(100_000);
-        let wide = format!("<a {}/>", many(100_000));
-        let wide_open = format!("<a {}></a>", many(100));
+        let deep = "<Object>".repeat(100_000);
+        let wide = format!("<Delete {}/>", many(100_000));
+        let wide_open = format!("<Delete {}></Delete>", many(100));
         for (name, document, ok) in [
             (
                 "a document",
@@ -175,15 +213,65 @@ mod tests {
                 true,
             ),
             ("nothing", "", true),
-            ("a DTD", "<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>", false),
+            ("a DTD", "<!DOCTYPE a [<!ENTITY b \"c\">]><Key>&b;</Key>", false),
             ("CDATA", "<Delete><Object><Key><![CDATA[a]]></Key></Object></Delete>", false),
+            ("an instruction", "<Delete><?php a?></Delete>", false),
             ("deep", deep.as_str(), false),
             ("attributes", wide_open.as_str(), false),
-            ("a wrong end", "<a></b>", false),
+            ("a wrong end", "<Delete></Quiet>", false),
+            ("an element of nothing", "<Delete><Objects/></Delete>", false),
         ] {
-            assert_eq!(look_through(document.as_bytes()).is_ok(), ok, "{name}");
+            let looked = look_through(document.as_bytes(), Operation::DeleteObjects);
+            assert_eq!(looked.is_ok(), ok, "{name}");
         }
         // Many attributes on an empty element cost nothing: they are never looked at.
-        assert!(look_through(wide.as_bytes()).is_ok());
+        assert!(look_through(wide.as_bytes(), Operation::DeleteObjects).is_ok());
+    }
+
+    /// What a document has of CDATA and DTDs outside of comments and tags: found without the reader.
+    fn declared(text: &str) -> Option<&str> {
+        let mut rest = text;
+        while let Some(at) = rest.find('<') {
+            rest = &rest[at..];
+            if rest.starts_with("<![CDATA[") || rest.starts_with("<!DOCTYPE") {
+                return Some(rest);
+            }
+            let end = if rest.starts_with("<!--") {
+                rest[4..].find("-->").map(|at| at + 7)
+            } else {
+                let mut quote = None;
+                rest.find(|c| match quote {
+                    Some(open) if c == open => {
+                        quote = None;
+                        false
+                    }
+                    None if c == '"' || c == '\'' => {
+                        quote = Some(c);
+                        false
+                    }
+                    Some(_) => false,
+                    None => c == '>',
+                })
+            };
+            rest = end.and_then(|end| rest.get(end..)).unwrap_or_default();
+        }
+        None
+    }
+
+    /// What passes has nothing in it that another reader would take otherwise.
+    #[test]
+    fn fuzzed_documents_pass_or_are_refused() {
+        let examples = [
+            "<?xml version=\"1.0\"?><Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Object><Key>a&amp;b&#x1;</Key><VersionId>null</VersionId></Object><Quiet>true</Quiet></Delete>",
+            "<Delete><!-- c --><Object Size=\"1\"><Key><![CDATA[a]]></Key></Object><?p i?></Delete>",
+            "<!DOCTYPE a [<!ENTITY b \"c\">]><Delete><Object><Key>&b;</Key></Object></Delete>",
+        ]
+        .map(|text| text.as_bytes().to_vec());
+        fuzz!(examples, b"<>/!?&;[]\"'= -\x00\xff", |document: &[u8]| {
+            if look_through(document, Operation::DeleteObjects).is_ok() {
+                let text = String::from_utf8_lossy(document);
+                assert_eq!(declared(&text), None, "{text}");
+            }
+        });
     }
 }

@@ -11,9 +11,60 @@ use s3s::{Body, S3Error, S3ErrorCode, S3Response, S3Result, s3_error};
 use super::conditions::Outcome;
 use super::encryption::read::{Access, Failed, Plain, Wants};
 use super::{Context, Handlers, attributes, checksum, date, fault, put};
+use crate::answer::Refusal;
+use crate::authorize::Identity;
 
 /// How often a read looks up an object that is replaced under it.
 const TRIES: u32 = 4;
+
+/// What the parameters `response-*` put in the place of what was stored.
+struct Overrides {
+    values: [(HeaderName, Option<String>); 5],
+    expires: Option<dto::Timestamp>,
+}
+
+/// Those of an input, GetObject's or HeadObject's.
+macro_rules! overrides {
+    ($input:ident) => {
+        Overrides {
+            values: [
+                (header::CONTENT_TYPE, $input.response_content_type),
+                (header::CONTENT_LANGUAGE, $input.response_content_language),
+                (header::CACHE_CONTROL, $input.response_cache_control),
+                (header::CONTENT_DISPOSITION, $input.response_content_disposition),
+                (header::CONTENT_ENCODING, $input.response_content_encoding),
+            ],
+            expires: $input.response_expires,
+        }
+    };
+}
+
+impl Overrides {
+    /// Puts them. A stranger may not have a page of his own making served from here. Source: AWS, GetObject; CVE-2020-1760.
+    fn put(self, context: &Context, headers: &mut HeaderMap) -> S3Result<()> {
+        let any = self.expires.is_some() || self.values.iter().any(|(_, value)| value.is_some());
+        if any && matches!(context.authorized.caller().identity(), Identity::Anonymous) {
+            return Err(s3_error!(
+                InvalidRequest,
+                "Request specific response headers cannot be used for anonymous GET requests."
+            ));
+        }
+        for (name, value) in self.values {
+            let Some(value) = value else { continue };
+            let value = HeaderValue::from_str(&value).map_err(|_error| {
+                s3_error!(InvalidArgument, "The value of response-{name} can't stand in a header.")
+            })?;
+            headers.insert(name, value);
+        }
+        if let Some(time) = self.expires {
+            let mut text = Vec::new();
+            let written = time.format(dto::TimestampFormat::HttpDate, &mut text).ok();
+            let value = written.and_then(|()| HeaderValue::from_bytes(&text).ok());
+            headers.extend(value.map(|value| (header::EXPIRES, value)));
+        }
+        Ok(())
+    }
+}
 
 pub(super) async fn get(
     handlers: &Handlers,
@@ -52,24 +103,8 @@ pub(super) async fn get(
     });
     response.headers.extend(encrypted);
     describe(&object, &selection, input.checksum_mode.is_some(), &mut response.headers);
-    let overrides = [
-        (header::CONTENT_TYPE, input.response_content_type),
-        (header::CONTENT_LANGUAGE, input.response_content_language),
-        (header::CACHE_CONTROL, input.response_cache_control),
-        (header::CONTENT_DISPOSITION, input.response_content_disposition),
-        (header::CONTENT_ENCODING, input.response_content_encoding),
-    ];
-    for (name, value) in overrides {
-        let Some(value) = value else { continue };
-        let value = HeaderValue::from_str(&value).map_err(|_error| {
-            s3_error!(InvalidArgument, "The value of response-{name} can't stand in a header.")
-        })?;
-        response.headers.insert(name, value);
-    }
-    if input.response_expires.is_some() {
-        // The wire library has set it from the query; what was stored gives way.
-        response.headers.remove(header::EXPIRES);
-    }
+    let overrides = overrides!(input);
+    overrides.put(&context, &mut response.headers)?;
     Ok(response)
 }
 
@@ -96,6 +131,8 @@ pub(super) async fn head(
     let mut response = S3Response::new(dto::HeadObjectOutput::default());
     access.tell(&mut response.headers);
     describe(&object, &selection, input.checksum_mode.is_some(), &mut response.headers);
+    let overrides = overrides!(input);
+    overrides.put(&context, &mut response.headers)?;
     Ok(response)
 }
 
@@ -370,12 +407,13 @@ pub(super) fn class(class: Option<&String>) -> String {
 }
 
 /// There is one version of each key, and AWS calls it `null`.
-pub(super) fn only_null(version: Option<&str>) -> S3Result<()> {
+pub(super) fn only_null(version: Option<&str>) -> Result<(), Refusal> {
     match version {
         None | Some("null") => Ok(()),
-        Some(_) => Err(s3_error!(
-            NoSuchVersion,
-            "The specified version does not exist: this bucket keeps one version, `null`."
+        Some(_) => Err(Refusal::new(
+            "NoSuchVersion",
+            404,
+            "The specified version does not exist: this bucket keeps one version, `null`.",
         )),
     }
 }

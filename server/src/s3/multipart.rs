@@ -302,12 +302,7 @@ async fn named_parts(
             (Algorithm::Sha256, &one.checksum_sha256),
         ];
         for (algorithm, value) in given {
-            let kept = part.attributes.checksum.as_ref().filter(|kept| kept.algorithm == algorithm);
-            if let (Some(value), Some(kept)) = (value, kept)
-                && *value != kept.value
-            {
-                return Err(invalid());
-            }
+            check_part(upload, &part, algorithm, value.as_deref())?;
         }
         parts.push(part);
     }
@@ -321,6 +316,37 @@ async fn named_parts(
         ));
     }
     Ok(parts)
+}
+
+/// Whether what a completion says of a part's checksum by this algorithm is so. A composite checksum is one of the parts', so that
+/// of each has to be named. Source: AWS, CompleteMultipartUpload.
+fn check_part(
+    upload: &Upload,
+    part: &Part,
+    algorithm: Algorithm,
+    value: Option<&str>,
+) -> S3Result<()> {
+    let kept = part.attributes.checksum.as_ref().filter(|kept| kept.algorithm == algorithm);
+    match (value, upload.attributes.checksum) {
+        (Some(_), Some((chosen, _))) if chosen != algorithm => Err(s3_error!(
+            InvalidRequest,
+            "The upload was begun with a {} checksum; part {} is named with one of {}.",
+            checksum::name(chosen),
+            part.number,
+            checksum::name(algorithm)
+        )),
+        (None, Some((chosen, ChecksumKind::Composite))) if chosen == algorithm => Err(s3_error!(
+            InvalidRequest,
+            "The upload was begun with a composite {} checksum: its completion has to name the checksum of each part, and that of part {} \
+             is missing.",
+            checksum::name(chosen),
+            part.number
+        )),
+        (Some(value), _) if kept.is_some_and(|kept| kept.value != value) => {
+            Err(fault::s3(StoreError::InvalidPart(part.number)))
+        }
+        (Some(_) | None, _) => Ok(()),
+    }
 }
 
 /// The ETag of an object of parts: the MD5 of their MD5s, and how many they are. Source: AWS S3, as clients compute it.

@@ -7,9 +7,11 @@ use s3s::Body;
 
 use super::bucket::OWNER_ID;
 use super::fault;
+use super::get::only_null;
 use crate::answer::Refusal;
 use crate::authorize::Authorized;
 use crate::operation::Unset;
+use crate::route::parameters;
 
 pub(super) const XMLNS: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
@@ -18,20 +20,28 @@ pub(super) async fn answer(
     store: &Store,
     unset: Unset,
     authorized: &Authorized,
+    query: &str,
 ) -> Result<Response<Body>, Refusal> {
     let target = authorized.target();
     let Some(bucket) = &target.bucket else { return Err(Refusal::access_denied()) };
     match &target.key {
         None => drop(store.bucket(bucket).await.map_err(|error| fault::refusal(&error))?),
-        Some(key) => drop(
-            store
-                .object(bucket, key)
-                .await
-                .map_err(|error| super::look_up_failed(authorized, bucket, &error))?,
-        ),
+        Some(key) => {
+            let found = store.object(bucket, key).await;
+            drop(found.map_err(|error| super::look_up_failed(authorized, bucket, &error))?);
+            let version = parameters(query).find(|(name, _)| name == "versionId");
+            only_null(version.map(|(_, value)| value))?;
+        }
     }
     let document = match unset {
         Unset::Missing(code, message) => return Err(Refusal::new(code, 404, message)),
+        Unset::WithoutLock => {
+            return Err(Refusal::new(
+                "InvalidRequest",
+                400,
+                "Bucket is missing Object Lock Configuration",
+            ));
+        }
         Unset::Empty(root) => format!("<{root} xmlns=\"{XMLNS}\"/>"),
         Unset::Document(document) => document.to_owned(),
         Unset::PrivateAcl => format!(

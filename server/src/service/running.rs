@@ -43,7 +43,7 @@ impl Places {
 }
 
 /// `503`: come again in so many seconds.
-pub(super) fn slow_down(seconds: u64, why: &str) -> Refusal {
+pub(crate) fn slow_down(seconds: u64, why: &str) -> Refusal {
     Refusal::new("SlowDown", 503, format!("Please reduce your request rate: {why}."))
         .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
 }
@@ -60,11 +60,11 @@ pub(super) struct Running {
 pub struct Answer {
     body: Body,
     _running: Option<Running>,
-    ending: Option<Ending>,
+    ending: Ending,
 }
 
 impl Answer {
-    pub(super) fn new(body: Body, running: Option<Running>, ending: Option<Ending>) -> Self {
+    pub(super) fn new(body: Body, running: Option<Running>, ending: Ending) -> Self {
         Self { body, _running: running, ending }
     }
 }
@@ -79,9 +79,10 @@ impl http_body::Body for Answer {
     ) -> Poll<Option<Result<Frame<Bytes>, s3s::StdError>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &frame
-            && let (Some(data), Some(ending)) = (frame.data_ref(), &mut self.ending)
+            && let Some(data) = frame.data_ref()
         {
-            ending.sent(data.len());
+            let sent = data.len();
+            self.ending.sent(sent);
         }
         frame
     }

@@ -8,6 +8,7 @@ use s3s::Body;
 use tracing::error;
 
 use super::Service;
+use crate::accept::sources::Source;
 use crate::answer::{self, Ids, Refusal};
 use crate::authenticate::DecodedBody;
 use crate::authorize::Authorized;
@@ -15,9 +16,6 @@ use crate::operation::Operation;
 use crate::s3;
 use crate::s3::encryption::asked::Asked;
 
-/// The largest body of an operation that takes a document: DeleteObjects with 1,000 keys of 1,024 bytes, each written in
-/// references, and CompleteMultipartUpload with 10,000 parts stay below it.
-const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
 impl Service {
     /// Hands the request to the wire library, without all that was dealt with already.
     #[expect(
@@ -31,6 +29,7 @@ impl Service {
         length: Option<u64>,
         authorized: Authorized,
         encryption: Asked,
+        source: Source,
         now: Timestamp,
         resource: &str,
         ids: &Ids,
@@ -47,8 +46,10 @@ impl Service {
         s3::range::tidy(request.headers_mut());
         let stored = s3::attributes::take(request.headers_mut())?;
         bare_headers(request.headers_mut(), length);
+        let mut room = self.documents.of(source);
         *request.body_mut() = if takes_document(operation) {
-            let document = s3::document::read(body, length, MAX_DOCUMENT).await?;
+            let patience = self.limits.patience();
+            let document = s3::document::read(body, length, operation, &mut room, patience).await?;
             request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(document.len()));
             s3::document::check_digests(&document, request.headers(), &trailers, operation)?;
             Body::from(document)

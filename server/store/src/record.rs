@@ -14,3 +14,6 @@ pub(crate) mod garbage;
 
 /// The number of the format that this program writes and reads.
 pub(crate) const FORMAT: u32 = 1;
+
+#[cfg(test)]
+mod tests;

@@ -81,8 +81,8 @@ async fn nothing_of_what_is_encrypted_is_found_on_the_disk_or_in_a_log() {
         }
         if form != Form::Customer(1) {
             for size in [32, 100_000] {
-                let mut upload = crate::forms::Form::new(crate::forms::Version::V4, "photos")
-                    .field("key", "form");
+                let mut upload =
+                    crate::form::Form::new(crate::form::Version::V4, "photos").field("key", "form");
                 for (name, value) in form.write() {
                     upload = upload.field(&name, &value);
                 }
@@ -151,7 +151,7 @@ async fn no_client_sets_what_the_server_keeps() {
         }
     }
     for name in internal {
-        let form = crate::forms::Form::new(crate::forms::Version::V4, "photos")
+        let form = crate::form::Form::new(crate::form::Version::V4, "photos")
             .field("key", "form")
             .field(name, "AAAA");
         let answer = form.send(server.client(), "/photos", b"of a form").await;

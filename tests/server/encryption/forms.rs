@@ -111,7 +111,7 @@ async fn a_key_is_named_in_any_way() {
 async fn a_form_encrypts_its_file() {
     let server = server_with(&[]).await;
     for (form, value) in [(Form::S3, "AES256"), (Form::Kms, "aws:kms")] {
-        let upload = crate::forms::Form::new(crate::forms::Version::V4, "photos")
+        let upload = crate::form::Form::new(crate::form::Version::V4, "photos")
             .field("key", "k")
             .field(SSE, value);
         let answer = upload.send(server.client(), "/photos", b"of a form").await;

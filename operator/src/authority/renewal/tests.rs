@@ -27,10 +27,7 @@ fn rng() -> StdRng {
 }
 
 fn made(names: &BTreeSet<SubjectName>, now: Timestamp) -> Authority {
-    match authority("photos", None, names, now, &mut rng()).unwrap() {
-        AuthorityDecision::Made(authority) => authority,
-        other => panic!("{other:?}"),
-    }
+    rotation::authority("photos", None, None, names, now, &mut rng()).unwrap().0
 }
 
 #[test]
@@ -107,36 +104,39 @@ fn a_fault_is_found_by_its_own_check() {
 }
 
 #[test]
-fn an_authority_is_kept_or_its_intermediate_renewed() {
-    let first = made(&usual(), now());
-    let more = names(&["photos", "photos.a.svc.cluster.local", "s3.example.com", "10.0.0.1"]);
-    let decide = |names: &BTreeSet<SubjectName>, now| {
-        authority("photos", Some(&first.to_data()), names, now, &mut rng()).unwrap()
-    };
-    assert!(matches!(decide(&usual(), now()), AuthorityDecision::Keep(_)));
-    for (name, names, at, expected) in [
-        ("another name", more, now(), IntermediateFault::ConstraintsDiffer),
-        ("old", usual(), now() + Duration::from_hours(24 * 1300), IntermediateFault::RenewalDue),
+fn a_certificate_of_a_lost_root_stays_until_its_own_renewal() {
+    let old = made(&usual(), now());
+    let life = Duration::from_hours(24 * 300);
+    let server = new_server_certificate("photos", &old, &usual(), life, now(), &mut rng()).unwrap();
+    let published = old.roots();
+    let lost = now() + Duration::from_hours(24);
+    let (new, _) =
+        rotation::authority("photos", None, Some(published.as_bytes()), &usual(), lost, &mut rng())
+            .unwrap();
+    let data = server.to_data();
+    let stranger = made(&usual(), now());
+    let days = |days: u64| lost + Duration::from_hours(24 * days);
+    for (claim, authority, at, expected) in [
+        ("clients have yet to take the new root", &new, lost, None),
+        ("its own renewal", &new, days(200), Some(Fault::IssuerDiffers)),
+        ("clients had their time", &new, days(180), Some(Fault::IssuerDiffers)),
+        ("none of its own before", &stranger, lost, Some(Fault::IssuerDiffers)),
     ] {
-        let AuthorityDecision::Renewed(renewed, fault) = decide(&names, at) else {
-            panic!("{name}: kept")
-        };
-        assert_eq!(fault, expected, "{name}");
-        assert_eq!(
-            renewed.root.certificate, first.root.certificate,
-            "{name}: clients keep their root"
-        );
+        assert_eq!(fault(Some(&data), authority, &usual(), life, at), expected, "{claim}");
     }
-}
-
-#[test]
-fn a_damaged_authority_is_not_replaced() {
-    let mut data = made(&usual(), now()).to_data();
-    data.insert("root.key".to_owned(), ByteString(b"damaged".to_vec()));
-    assert!(matches!(
-        authority("photos", Some(&data), &usual(), now(), &mut rng()),
-        Err(AuthorityError::Unreadable("root.key"))
-    ));
+    let short = Duration::from_hours(90);
+    let server = new_server_certificate("photos", &old, &usual(), short, now(), &mut rng());
+    let data = server.unwrap().to_data();
+    assert_eq!(fault(Some(&data), &new, &usual(), short, now() + Duration::from_hours(59)), None);
+    let due = now() + Duration::from_hours(60);
+    assert_eq!(fault(Some(&data), &new, &usual(), short, due), Some(Fault::RenewalDue));
+    // Another leaf before the same intermediate is no certificate of that root.
+    let mut mixed =
+        new_server_certificate("photos", &stranger, &usual(), life, now(), &mut rng()).unwrap();
+    let (leaf, _) = mixed.chain.split_at(mixed.chain.find("END CERTIFICATE").unwrap() + 21);
+    mixed.chain = format!("{leaf}{}", old.intermediate.certificate);
+    let fault = fault(Some(&mixed.to_data()), &new, &usual(), life, lost);
+    assert_eq!(fault, Some(Fault::IssuerDiffers));
 }
 
 /// A chain on disk that real verifiers read.
@@ -153,7 +153,7 @@ impl Chain {
             new_server_certificate("photos", &authority, leaf, LIFE, now, &mut rng()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         for (file, text) in [
-            ("root.pem", authority.roots()),
+            ("root.pem", authority.roots().as_str()),
             ("intermediate.pem", &authority.intermediate.certificate),
             ("chain.pem", &server.chain),
             ("key.pem", server.key.reveal()),

@@ -3,8 +3,7 @@
 use coffer_crds::Tenant;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use serde_json::json;
@@ -12,14 +11,14 @@ use tracing::info;
 
 use super::super::{Context, Failure, KIND};
 use super::report::{publish_to, tenant_reference};
+use super::volume::{self, Held, Volume};
 use super::{iam_key, roll};
-use crate::apply::{Applier, ApplyError, Done, difference};
+use crate::apply::{Applier, ApplyError, Done};
 use crate::event::Weight;
 use crate::ownership::{self, Mark};
 use crate::tenant::audit::ValidAudit;
-use crate::tenant::build::Objects;
+use crate::tenant::build::{CertificateObjects, Objects};
 use crate::tenant::found::{Found, SecretData};
-use crate::tenant::invalid::Invalid;
 use crate::tenant::kms::Provider;
 use crate::tenant::status;
 use crate::tenant::validate::ValidTenant;
@@ -34,8 +33,8 @@ pub(super) struct Applied {
     pub(super) pod: Option<Pod>,
     /// Versions of the Secrets that the pod mounts.
     pub(super) secrets: String,
-    /// Why the volume doesn't grow, where it should.
-    pub(super) growth: Option<Failure>,
+    /// The claim of the volume.
+    pub(super) volume: Volume,
 }
 
 /// Why objects may differ from what was built.
@@ -54,10 +53,31 @@ impl Cause {
     }
 }
 
-/// The Secrets of a Tenant, as objects.
-pub(super) struct Secrets {
+/// What holds a Tenant's certificates, as objects.
+pub(super) struct Kept {
     authority: Option<Secret>,
+    ca: Option<ConfigMap>,
     tls: Option<Secret>,
+    control_authority: Option<Secret>,
+    control: Option<ConfigMap>,
+}
+
+impl Kept {
+    /// The same as data.
+    pub(super) fn data(&self) -> Found {
+        let Self { authority, ca, tls, control_authority, control: _ } = self;
+        Found {
+            authority: data(authority.as_ref()),
+            ca: ca.as_ref().map(bytes),
+            tls: data(tls.as_ref()),
+            control: data(control_authority.as_ref()),
+            ..Found::default()
+        }
+    }
+}
+
+/// Secrets and `ConfigMap`s that the spec names, and the Tenant's other keys, as objects.
+pub(super) struct Named {
     root: Option<Secret>,
     iam: Option<Secret>,
     kms: Option<Secret>,
@@ -65,48 +85,69 @@ pub(super) struct Secrets {
     audit_token: Option<Secret>,
     audit_ca: Option<Secret>,
     audit_ca_map: Option<ConfigMap>,
-    control: Option<Secret>,
 }
 
-impl Secrets {
+impl Named {
+    /// The same as data.
     pub(super) fn data(&self) -> Found {
-        let data = |secret: &Option<Secret>| {
-            secret.as_ref().map(|secret| secret.data.clone().unwrap_or_default())
-        };
+        let Self { root, iam, kms, kms_ca, audit_token, audit_ca, audit_ca_map } = self;
         Found {
-            authority: data(&self.authority),
-            tls: data(&self.tls),
-            root: data(&self.root),
-            iam: data(&self.iam),
-            kms: data(&self.kms),
-            kms_ca: self.kms_ca.as_ref().map(bytes),
-            audit_token: data(&self.audit_token),
-            audit_ca: data(&self.audit_ca).or_else(|| self.audit_ca_map.as_ref().map(bytes)),
-            control: data(&self.control),
+            root: data(root.as_ref()),
+            iam: data(iam.as_ref()),
+            kms: data(kms.as_ref()),
+            kms_ca: kms_ca.as_ref().map(bytes),
+            audit_token: data(audit_token.as_ref()),
+            audit_ca: data(audit_ca.as_ref()).or_else(|| audit_ca_map.as_ref().map(bytes)),
+            ..Found::default()
         }
     }
 }
 
-/// Reads what the Tenant names and what is kept for it, by name.
-pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secrets, Failure> {
+fn data(secret: Option<&Secret>) -> Option<SecretData> {
+    secret.map(|secret| secret.data.clone().unwrap_or_default())
+}
+
+async fn secret(
+    tenant: &ValidTenant,
+    name: &str,
+    context: &Context,
+) -> Result<Option<Secret>, Failure> {
     let api: Api<Secret> = Api::namespaced(context.client.clone(), &tenant.namespace);
+    let failed = |cause| Failure::Api { what: format!("Secret `{name}`"), cause: Box::new(cause) };
+    api.get_opt(name).await.map_err(failed)
+}
+
+/// Reads what holds the Tenant's certificates. None of it is named by the spec.
+pub(super) async fn find_kept(tenant: &ValidTenant, context: &Context) -> Result<Kept, Failure> {
     let names = tenant.names();
-    let read = |name: String| {
-        let api = api.clone();
-        async move {
-            let failed =
-                |cause| Failure::Api { what: format!("Secret `{name}`"), cause: Box::new(cause) };
-            api.get_opt(&name).await.map_err(failed)
-        }
-    };
-    let asked = |name: Option<&str>| {
-        let name = name.map(str::to_owned);
-        async move {
-            match name {
-                Some(name) => read(name).await,
-                None => Ok(None),
-            }
-        }
+    let of = [names.authority(), names.tls(), names.control_authority()];
+    let [authority, tls, control_authority] = &of;
+    let (authority, tls, control_authority) = tokio::try_join!(
+        secret(tenant, authority, context),
+        secret(tenant, tls, context),
+        secret(tenant, control_authority, context),
+    )?;
+    for secret in [&authority, &tls, &control_authority].into_iter().flatten() {
+        ownership::check("Secret", &secret.metadata, tenant, Mark::Owner)?;
+    }
+    let config_maps = &context.stores.config_maps;
+    let mut ca = config_maps.find(&tenant.namespace, &names.ca());
+    if authority.is_none() && ca.is_none() {
+        // All that is left of a lost authority is what clients trust: that it isn't there is asked, not assumed.
+        ca = config_map(tenant, &names.ca(), context).await?;
+    }
+    let control = config_maps.find(&tenant.namespace, &names.control());
+    for config_map in [&ca, &control].into_iter().flatten() {
+        ownership::check("ConfigMap", &config_map.metadata, tenant, Mark::Owner)?;
+    }
+    Ok(Kept { authority, ca, tls, control_authority, control })
+}
+
+/// Reads what the spec names, and the Tenant's other keys, by name.
+pub(super) async fn find_named(tenant: &ValidTenant, context: &Context) -> Result<Named, Failure> {
+    let asked = async |name: Option<&str>| match name {
+        Some(name) => secret(tenant, name, context).await,
+        None => Ok(None),
     };
     let asked_map = async |name: Option<&str>| match name {
         Some(name) => config_map(tenant, name, context).await,
@@ -115,39 +156,23 @@ pub(super) async fn find(tenant: &ValidTenant, context: &Context) -> Result<Secr
     let provider = tenant.kms.as_ref().map(|kms| &kms.provider);
     let kms_ca = provider.and_then(Provider::ca).map(|(_, reference)| reference.name.as_str());
     let audit = ValidAudit::names(tenant.audit.as_ref());
-    let (authority, tls, root, iam, control, kms, kms_ca, audit_token, audit_ca, audit_ca_map) = tokio::try_join!(
-        read(names.authority()),
-        read(names.tls()),
-        read(tenant.root_secret_name()),
-        read(names.iam()),
-        read(names.control_authority()),
+    let (root_name, iam_name) = (tenant.root_secret_name(), tenant.names().iam());
+    let (root, iam, kms, kms_ca, audit_token, audit_ca, audit_ca_map) = tokio::try_join!(
+        asked(Some(&root_name)),
+        asked(Some(&iam_name)),
         asked(provider.and_then(Provider::secret).map(|secret| secret.name)),
         asked_map(kms_ca),
         asked(audit.token),
         asked(audit.ca_secret),
         asked_map(audit.ca_config_map),
     )?;
-    for secret in [&authority, &tls, &control].into_iter().flatten() {
-        ownership::check("Secret", &secret.metadata, tenant, Mark::Owner)?;
-    }
     if let (None, Some(secret)) = (&tenant.root_secret, &root) {
         ownership::check("Secret", &secret.metadata, tenant, Mark::Owner)?;
     }
     if let Some(secret) = &iam {
         ownership::check("Secret", &secret.metadata, tenant, Mark::Label)?;
     }
-    Ok(Secrets {
-        authority,
-        tls,
-        root,
-        iam,
-        kms,
-        kms_ca,
-        audit_token,
-        audit_ca,
-        audit_ca_map,
-        control,
-    })
+    Ok(Named { root, iam, kms, kms_ca, audit_token, audit_ca, audit_ca_map })
 }
 
 async fn config_map(
@@ -167,24 +192,52 @@ fn bytes(config_map: &ConfigMap) -> SecretData {
     texts.chain(config_map.binary_data.clone().into_iter().flatten()).collect()
 }
 
-/// Applies all objects in their order: what the pod needs comes before it.
-#[expect(clippy::too_many_lines, reason = "one list of all objects, in their order")]
+/// Versions of what holds certificates and the pod mounts.
+pub(super) struct Certified {
+    tls: Option<String>,
+    control: Option<String>,
+}
+
+/// Applies what holds the certificates, before everything else: clients' roots before a certificate that they have signed.
+pub(super) async fn apply_certificates(
+    tenant: &ValidTenant,
+    built: &CertificateObjects,
+    kept: Kept,
+    context: &Context,
+) -> Result<Certified, Failure> {
+    let CertificateObjects { authority, ca, control_authority, control, tls } = built;
+    let applier = Applier { client: &context.client, tenant, memory: &context.applied };
+    let wrote = |done| wrote(done, context);
+    wrote(applier.apply(authority, kept.authority, Mark::Owner).await?.1);
+    wrote(applier.apply(ca, kept.ca, Mark::Owner).await?.1);
+    wrote(applier.apply(control_authority, kept.control_authority, Mark::Owner).await?.1);
+    let (control, done) = applier.apply(control, kept.control, Mark::Owner).await?;
+    wrote(done);
+    let (tls, done) = applier.apply(tls, kept.tls, Mark::Owner).await?;
+    wrote(done);
+    Ok(Certified { tls: tls.resource_version(), control: control.resource_version() })
+}
+
+fn wrote(done: Done, context: &Context) {
+    if done != Done::Unchanged {
+        context.health.metrics.wrote(KIND);
+    }
+}
+
+/// Applies all other objects in their order: what the pod needs comes before it.
 pub(super) async fn apply(
     tenant: &ValidTenant,
     built: &Objects,
-    found: Secrets,
+    found: Named,
+    certified: Certified,
+    held: Held<'_>,
     cause: Cause,
     context: &Context,
 ) -> Result<Applied, Failure> {
     let Objects {
         service_account,
         claim,
-        authority,
-        ca,
-        tls,
         iam,
-        control_authority,
-        control,
         root,
         service,
         pods_service,
@@ -202,32 +255,11 @@ pub(super) async fn apply(
     let (stores, names) = (&context.stores, tenant.names());
     let at = &tenant.namespace;
     let applier = Applier { client: &context.client, tenant, memory: &context.applied };
-    let wrote = |done| {
-        if done != Done::Unchanged {
-            context.health.metrics.wrote(KIND);
-        }
-    };
+    let wrote = |done| wrote(done, context);
 
     let live = stores.service_accounts.find(at, &names.main());
     wrote(applier.apply(service_account, live, Mark::Owner).await?.1);
-    let live = stores.claims.find(at, &names.data());
-    let ours = live
-        .as_ref()
-        .is_some_and(|live| ownership::check("", &live.metadata, tenant, Mark::Label).is_ok());
-    // Our volume that can't grow holds up nothing else; without one of ours no pod may start.
-    let grown = match apply_claim(&applier, claim, live).await {
-        Err(failure) if !ours => return Err(failure),
-        outcome => outcome,
-    };
-    wrote(applier.apply(authority, found.authority, Mark::Owner).await?.1);
-    let live = stores.config_maps.find(at, &names.ca());
-    wrote(applier.apply(ca, live, Mark::Owner).await?.1);
-    wrote(applier.apply(control_authority, found.control, Mark::Owner).await?.1);
-    let live = stores.config_maps.find(at, &names.control());
-    let (control, done) = applier.apply(control, live, Mark::Owner).await?;
-    wrote(done);
-    let (tls, done) = applier.apply(tls, found.tls, Mark::Owner).await?;
-    wrote(done);
+    let volume = volume::apply(&applier, claim, held, context).await?;
     let (iam, done) = iam_key::apply(tenant, iam, found.iam, context).await?;
     wrote(done);
     let mut root_version = found.root.as_ref().and_then(kube::ResourceExt::resource_version);
@@ -257,10 +289,10 @@ pub(super) async fn apply(
 
     let mut secrets = format!(
         "{}.{}.{}.{}",
-        tls.resource_version().unwrap_or_default(),
+        certified.tls.unwrap_or_default(),
         root_version.unwrap_or_default(),
         iam.resource_version().unwrap_or_default(),
-        control.resource_version().unwrap_or_default()
+        certified.control.unwrap_or_default()
     );
     for version in named_versions.into_iter().flatten() {
         secrets = format!("{secrets}.{version}");
@@ -271,6 +303,8 @@ pub(super) async fn apply(
     let live = stores.workloads.find(at, &names.main());
     let why = live.as_ref().and_then(|live| status::roll_reason(live, workload));
     let (workload, done, why) = match live {
+        // The data goes with the pod.
+        Some(live) if volume.leaves() => (live, Done::Unchanged, None),
         // The spec is as it was: the roll is for the operator's own sake, and waits for that of another Tenant.
         Some(live)
             if why.is_some()
@@ -297,50 +331,14 @@ pub(super) async fn apply(
         )
         .await;
     }
-    roll::roll(tenant, &workload, pod.as_ref(), context).await?;
-    let growth = grown.map(wrote).err();
-    Ok(Applied { workload, service, pod, secrets, growth })
+    if !volume.leaves() {
+        roll::roll(tenant, &workload, pod.as_ref(), context).await?;
+    }
+    Ok(Applied { workload, service, pod, secrets, volume })
 }
 
 fn version(object: Option<&impl kube::ResourceExt>) -> Option<String> {
     object.and_then(kube::ResourceExt::resource_version)
-}
-
-/// Applies the claim, which may only grow, and only once it has its volume.
-async fn apply_claim(
-    applier: &Applier<'_>,
-    built: &PersistentVolumeClaim,
-    live: Option<PersistentVolumeClaim>,
-) -> Result<Done, Failure> {
-    let mut built = built.clone();
-    if let Some(live) = &live
-        && let (Some(there), Some(wanted)) = (size_of(live), size_of(&built))
-    {
-        if difference::compare(&wanted.0, &there.0) == Some(std::cmp::Ordering::Less) {
-            return Err(Failure::Invalid(Invalid {
-                field: "spec.storage.embedded.size",
-                problem: format!(
-                    "{} is less than the {} of the volume claim that is kept",
-                    wanted.0, there.0
-                ),
-                remedy: "ask for at least as much",
-            }));
-        }
-        let bound =
-            live.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound");
-        if !bound && let Some(size) = size_of_mut(&mut built) {
-            *size = there.clone();
-        }
-    }
-    Ok(applier.apply(&built, live, Mark::Label).await?.1)
-}
-
-fn size_of(claim: &PersistentVolumeClaim) -> Option<&Quantity> {
-    claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get("storage")
-}
-
-fn size_of_mut(claim: &mut PersistentVolumeClaim) -> Option<&mut Quantity> {
-    claim.spec.as_mut()?.resources.as_mut()?.requests.as_mut()?.get_mut("storage")
 }
 
 /// Has the kubelet deliver changed Secrets to the pod in a moment instead of a minute.

@@ -14,6 +14,7 @@ use crate::causes::with_causes;
 use crate::control::{self, Target};
 use crate::iam::Key;
 use crate::kms_probe::{Seen, Subject};
+use crate::tenant::audit::ValidAudit;
 use crate::tenant::build::service::CLIENT_PORT;
 use crate::tenant::dereference::{Material, MaterialError};
 use crate::tenant::status::{self, Outcome, PodState, State};
@@ -34,8 +35,10 @@ pub(super) async fn prove(
     applied: &Applied,
     context: &Context,
 ) -> Result<(Outcome, Duration), Failure> {
-    let rest =
-        if context.secret_namespaces.contains(&valid.namespace) { REST } else { context.poll };
+    let watched = context.secret_namespaces.contains(&valid.namespace);
+    // A ConfigMap of another hand bears no label of ours, and nobody watches it.
+    let named = ValidAudit::names(valid.audit.as_ref()).ca_config_map.is_some();
+    let rest = if watched && !named { REST } else { context.poll };
     let key = Key { namespace: valid.namespace.clone(), name: valid.name.clone() };
     let run = match status::pod_state(valid, &applied.workload, applied.pod.as_ref()) {
         PodState::NotReady(outcome) => {
@@ -109,7 +112,7 @@ fn target(
         address: SocketAddr::new(ip, CLIENT_PORT),
         host: valid.service_host(&context.settings),
         port: CLIENT_PORT,
-        roots: material.authority.roots().to_owned(),
+        roots: material.authority.roots(),
         region: valid.region.clone(),
     })
 }

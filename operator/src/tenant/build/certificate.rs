@@ -7,14 +7,14 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 
 use super::{kept, owned};
 use crate::authority::{CA_CERTIFICATES, control};
-use crate::tenant::dereference::Material;
+use crate::tenant::dereference::{Certificates, Material};
 use crate::tenant::validate::ValidTenant;
 
-pub(super) fn authority(tenant: &ValidTenant, material: &Material) -> Secret {
+pub(super) fn authority(tenant: &ValidTenant, material: &Certificates) -> Secret {
     secret(tenant, tenant.names().authority(), "Opaque", material.authority.to_data())
 }
 
-pub(super) fn server(tenant: &ValidTenant, material: &Material) -> Secret {
+pub(super) fn server(tenant: &ValidTenant, material: &Certificates) -> Secret {
     secret(tenant, tenant.names().tls(), "kubernetes.io/tls", material.server.to_data())
 }
 
@@ -31,20 +31,20 @@ pub(super) fn iam_key(tenant: &ValidTenant, material: &Material) -> Secret {
     }
 }
 
-pub(super) fn roots(tenant: &ValidTenant, material: &Material) -> ConfigMap {
+pub(super) fn roots(tenant: &ValidTenant, material: &Certificates) -> ConfigMap {
     ConfigMap {
         metadata: owned(tenant, tenant.names().ca()),
-        data: Some([(CA_CERTIFICATES.to_owned(), material.authority.roots().to_owned())].into()),
+        data: Some([(CA_CERTIFICATES.to_owned(), material.authority.roots())].into()),
         ..ConfigMap::default()
     }
 }
 
-pub(super) fn control_authority(tenant: &ValidTenant, material: &Material) -> Secret {
+pub(super) fn control_authority(tenant: &ValidTenant, material: &Certificates) -> Secret {
     let name = tenant.names().control_authority();
     secret(tenant, name, "Opaque", control::to_data(&material.control))
 }
 
-pub(super) fn control(tenant: &ValidTenant, material: &Material) -> ConfigMap {
+pub(super) fn control(tenant: &ValidTenant, material: &Certificates) -> ConfigMap {
     ConfigMap {
         metadata: owned(tenant, tenant.names().control()),
         data: Some([(CA_CERTIFICATES.to_owned(), material.control.certificate.clone())].into()),

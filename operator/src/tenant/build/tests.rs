@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::settings::Settings;
-use crate::tenant::dereference::material;
+use crate::tenant::dereference::{self, material};
 use crate::tenant::found::Found;
 use crate::tenant::validate::validate;
 
@@ -23,6 +23,10 @@ pub(crate) fn valid(name: &str, change: impl FnOnce(&mut TenantSpec)) -> ValidTe
 }
 
 fn built(tenant: &ValidTenant) -> Objects {
+    made(tenant).1
+}
+
+fn made(tenant: &ValidTenant) -> (CertificateObjects, Objects) {
     let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
     let found = Found {
         root: tenant.root_secret.as_ref().map(|_| {
@@ -32,20 +36,19 @@ fn built(tenant: &ValidTenant) -> Objects {
         }),
         ..Found::default()
     };
-    build(tenant, &material(tenant, &found, now, &mut StdRng::seed_from_u64(1)).unwrap())
+    let mut rng = StdRng::seed_from_u64(1);
+    let made = dereference::certificates(tenant, &found, now, &mut rng).unwrap();
+    let material = material(tenant, &found, made.clone(), &mut rng).unwrap();
+    (certificates(tenant, &made), build(tenant, &material))
 }
 
 /// All objects as one YAML text, values of Secrets replaced by their keys.
-fn yaml(objects: Objects) -> String {
+fn yaml((certificates, objects): (CertificateObjects, Objects)) -> String {
+    let CertificateObjects { authority, ca, control_authority, control, tls } = certificates;
     let Objects {
         service_account,
         claim,
-        authority,
-        ca,
-        tls,
         iam,
-        control_authority,
-        control,
         root,
         service,
         pods_service,
@@ -82,7 +85,7 @@ fn yaml(objects: Objects) -> String {
 
 #[test]
 fn a_tenant_of_defaults() {
-    insta::assert_snapshot!(yaml(built(&valid("photos", |_| {}))));
+    insta::assert_snapshot!(yaml(made(&valid("photos", |_| {}))));
 }
 
 #[test]
@@ -117,7 +120,7 @@ fn a_tenant_with_everything_set() {
         }))
         .unwrap();
     });
-    insta::assert_snapshot!(yaml(built(&tenant)));
+    insta::assert_snapshot!(yaml(made(&tenant)));
 }
 
 /// What a KMS adds: settings, volumes, mounts, and where the pod may connect to.
@@ -259,8 +262,7 @@ fn new_certificates_and_credentials_never_replace_the_pod() {
 
 #[test]
 fn nothing_bears_what_a_gitops_tool_tracks_by() {
-    let objects = built(&valid("photos", |_| {}));
-    let text = yaml(objects);
+    let text = yaml(made(&valid("photos", |_| {})));
     for key in ["app.kubernetes.io/instance", "argocd.argoproj.io", "kustomize.toolkit.fluxcd.io"] {
         assert!(!text.contains(key), "{key}");
     }
@@ -269,12 +271,106 @@ fn nothing_bears_what_a_gitops_tool_tracks_by() {
 #[test]
 fn the_longest_name_fits_everywhere() {
     let name = "a".repeat(40);
-    let objects = built(&valid(&name, |_| {}));
+    let (certificates, objects) = made(&valid(&name, |_| {}));
     for name in [
         objects.pods_service.metadata.name,
         objects.claim.metadata.name,
-        objects.authority.metadata.name,
+        certificates.authority.metadata.name,
     ] {
         assert!(name.unwrap().len() <= 63);
+    }
+}
+
+/// CVE-2026-41246, CVE-2019-12303, CVE-2021-25742: text of a user that becomes structure, or another's value.
+#[test]
+fn any_text_stays_one_value() {
+    const PLAIN: &str = "placeholder";
+    let with = |text: &str| {
+        let tenant = valid("photos", |spec| {
+            *spec = serde_json::from_value(json!({
+                "image": text, "imagePullSecrets": [{"name": text}], "region": text,
+                "storage": {"embedded": {"size": "1Gi", "storageClassName": text}},
+                "exposure": {"annotations": {"a": text}},
+                "kms": {
+                    "vault": {"address": "https://vault.example.com", "mount": text, "namespace": text,
+                        "caConfigMapRef": {"name": text, "key": text}, "auth": {"kubernetes": {"role": text, "mount": text, "audience": text}}},
+                    "defaultKey": text,
+                },
+                "audit": {"webhook": {"endpoint": "https://audit.example.com", "caSecretRef": {"name": text, "key": text},
+                    "tokenSecretRef": {"name": text, "key": text}}},
+                "nodeSelector": {"disk": text},
+                "priorityClassName": text,
+                "podTemplate": {"labels": {"team": text}, "annotations": {"note": text}},
+            }))
+            .unwrap();
+        });
+        json!([
+            claim::data(&tenant),
+            service::clients(&tenant),
+            network_policy::guard(&tenant),
+            workload::server(&tenant),
+        ])
+    };
+    let plain = with(PLAIN);
+    for text in [
+        "a\"b",
+        "a'b",
+        "a\nb: c",
+        "- a",
+        "# a",
+        "{a: b}",
+        "[a]",
+        "${HOME}",
+        "$(COFFER_DATA)",
+        "$$(COFFER_DATA)",
+        "{{ .Values.a }}",
+        "{{`a`}}",
+        "%s",
+        "\\",
+        "\u{2028}",
+        "../../etc",
+        "*a",
+        "!!binary a",
+        "|",
+        "",
+    ] {
+        let mut hostile = 0;
+        compare(&plain, &with(text), "", &mut |path, before, after| {
+            // Kubernetes' own language in values of variables is the only one that is spoken here.
+            let is_variable = path.contains("/env/");
+            let text = if is_variable { text.replace('$', "$$") } else { text.to_owned() };
+            assert_eq!(after, before.replace(PLAIN, &text), "{path}");
+            hostile += usize::from(before != after);
+        });
+        assert!(hostile > 20, "{text}: only {hostile} values");
+    }
+}
+
+/// Hands on each text of two values of one shape.
+fn compare(
+    one: &serde_json::Value,
+    other: &serde_json::Value,
+    path: &str,
+    each: &mut impl FnMut(&str, &str, &str),
+) {
+    use serde_json::Value::{Array, Object, String};
+    match (one, other) {
+        (String(one), String(other)) if !path.ends_with(workload::TEMPLATE_ANNOTATION) => {
+            each(path, one, other);
+        }
+        (Array(one), Array(other)) => {
+            assert_eq!(one.len(), other.len(), "{path}");
+            for (at, (one, other)) in one.iter().zip(other).enumerate() {
+                compare(one, other, &format!("{path}/{at}"), each);
+            }
+        }
+        (Object(one), Object(other)) => {
+            assert!(one.keys().eq(other.keys()), "{path}");
+            for (key, one) in one {
+                compare(one, &other[key], &format!("{path}/{key}"), each);
+            }
+        }
+        (String(_), String(_)) => {}
+        (one, other) => assert_eq!(one, other, "{path}"),
     }
 }

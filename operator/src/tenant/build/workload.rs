@@ -279,16 +279,29 @@ fn environment(tenant: &ValidTenant) -> BTreeMap<&'static str, String> {
 
 fn listener_environment() -> BTreeMap<&'static str, String> {
     BTreeMap::from([
-        ("COFFER_LISTEN", format!("0.0.0.0:{PORT}")),
+        // Every address of both versions of IP.
+        ("COFFER_LISTEN", format!("[::]:{PORT}")),
         (LISTENER_SETTING, format!("{RUN_PATH}/listener")),
     ])
 }
 
 fn variables(settings: BTreeMap<&str, String>) -> Vec<EnvVar> {
-    settings
-        .into_iter()
-        .map(|(name, value)| EnvVar { name: name.to_owned(), value: Some(value), value_from: None })
-        .collect()
+    let variable = |(name, value): (&str, String)| EnvVar {
+        name: name.to_owned(),
+        value: Some(literal(&value)),
+        value_from: None,
+    };
+    settings.into_iter().map(variable).collect()
+}
+
+/// A text as the value of a variable: the kubelet would put other variables in the place of `$(NAME)`.
+fn literal(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
+/// The text that the kubelet reads in the value of a variable of ours.
+pub fn read_literal(value: &str) -> String {
+    value.replace("$$", "$")
 }
 
 fn drain_seconds(tenant: &ValidTenant) -> i64 {

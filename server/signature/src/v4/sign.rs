@@ -118,7 +118,8 @@ impl Signer<'_> {
     }
 
     /// The query of a URL that is good from `now` for `expires`. Whoever uses it
-    /// sends `headers` as they are here; `host` must be among them.
+    /// sends `headers` as they are here; `host` must be among them. Its body may be any, unless `X-Amz-Content-Sha256` in `query`
+    /// or in `headers` says which.
     ///
     /// # Errors
     /// [`SignError`].
@@ -157,7 +158,11 @@ impl Signer<'_> {
         }
         add("X-Amz-SignedHeaders", &joined(&names));
 
-        let payload = headers.get(X_AMZ_CONTENT_SHA256).and_then(|value| value.to_str().ok());
+        let in_query = canonical::pairs(query).find(|pair| pair.name == "X-Amz-Content-Sha256");
+        let payload = match in_query {
+            Some(pair) => Some(pair.value),
+            None => headers.get(X_AMZ_CONTENT_SHA256).and_then(|value| value.to_str().ok()),
+        };
         let request = Request { method, path, query: &full, headers };
         let (_, signature) =
             self.signature(&request, &names, payload.unwrap_or("UNSIGNED-PAYLOAD"), &date, &scope)?;

@@ -191,3 +191,27 @@ fn announced(bytes: &[u8]) -> Option<usize> {
     let count = tail.get(at.saturating_add(10)..at.saturating_add(12))?;
     count.try_into().ok().map(u16::from_le_bytes).map(usize::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use coffer_fuzzing::fuzz;
+
+    use super::*;
+
+    #[test]
+    fn fuzzed_archives_are_read_within_bounds_or_refused() {
+        let text = |text: &str| Zeroizing::new(text.as_bytes().to_vec());
+        let users = r#"{"u":{"secretKey":"a-good-secret","status":"enabled"}}"#;
+        let examples = [
+            zipped(&[("users.json", text(users)), ("policies.json", text("{}"))]),
+            zipped(&[("groups.json", text("null"))]),
+        ]
+        .map(|archive| archive.unwrap().to_vec());
+        assert!(examples.iter().all(|archive| read(archive).is_ok()));
+        fuzz!(examples, b"PK\x01\x02\x03\x04\x05\x06\x00\x08{}\"\xff", |bytes: &[u8]| {
+            if let Ok(archive) = read(bytes) {
+                assert!(archive.users.len() + archive.policies.len() <= MAX_ENTITIES);
+            }
+        });
+    }
+}
