@@ -248,6 +248,13 @@ async fn l3_metrics_are_served_in_the_cluster() {
     let status = get("tenant", "measured", "photos")["status"]["certificate"]["notAfter"].clone();
     let told: jiff::Timestamp = status.as_str().unwrap().parse().unwrap();
     assert_eq!(ends.to_string(), told.as_second().to_string());
+    // A Tenant that is gone is gone here too.
+    kubectl(&["delete", "tenant", "photos", "-n", "measured", "--timeout=60s"]);
+    eventually("it is forgotten", Duration::from_secs(20), async || {
+        let now = metrics(&service)?;
+        (!now.contains(r#"namespace="measured",name="photos""#)).then_some(())
+    })
+    .await;
     for probe in ["livez", "readyz"] {
         clients::run(
             Command::new("curl")
