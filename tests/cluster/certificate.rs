@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use coffer_tests::client::Client;
 use coffer_tests::cluster::{
     self, client, eventually, get, kubectl, namespace, tenant, wait_ready,
 };
 use tokio::task::JoinHandle;
+
+/// How soon after its Secret was deleted another certificate is served.
+const SERVED_AGAIN: Duration = Duration::from_secs(5);
 
 /// Requests without end, each over a connection of its own or one that is kept; every failure counts.
 struct Load {
@@ -95,27 +98,31 @@ async fn c2_a_deleted_certificate_is_issued_again_under_load() {
     namespace("deleted");
     cluster::apply(&tenant("deleted", "photos", ""));
     wait_ready("deleted", "photos");
-    let (before, pod) = (serial("deleted", "photos"), restarts("deleted"));
+    let pod = restarts("deleted");
     let photos = client("deleted", "photos");
     let load = Load::start(&photos, "deleted", "photos");
-    kubectl(&["delete", "secret", "photos-tls", "-n", "deleted"]);
-    let ((), issued) = eventually("another serial", Duration::from_secs(30), async || {
-        let now = serial("deleted", "photos");
-        (!now.is_empty() && now != before).then_some(())
-    })
-    .await;
-    let new = serial("deleted", "photos");
-    let ((), served) = eventually("it is served", Duration::from_secs(30), async || {
-        (photos.served_serial().await == new).then_some(())
+    cluster::best_of_three("deleted, issued and served again", SERVED_AGAIN, async |_| {
+        let before = photos.served_serial().await;
+        let deleted = Instant::now();
+        kubectl(&["delete", "secret", "photos-tls", "-n", "deleted"]);
+        eventually("another one is served", Duration::from_secs(60), async || {
+            (photos.served_serial().await != before).then_some(())
+        })
+        .await;
+        let took = deleted.elapsed();
+        // What is served is what the status says.
+        let new = photos.served_serial().await;
+        eventually("its serial is told", Duration::from_secs(10), async || {
+            (serial("deleted", "photos") == new).then_some(())
+        })
+        .await;
+        took
     })
     .await;
     let (sent, failures) = load.end().await;
-    println!(
-        "issued after {issued:?}, served {served:?} later; {sent} requests, {} failed",
-        failures.len()
-    );
+    println!("{sent} requests, {} failed", failures.len());
     assert!(failures.is_empty(), "{:?}", failures.first());
-    assert!(issued + served < Duration::from_secs(25), "{issued:?} + {served:?}");
+    assert!(sent > 100);
     assert_eq!(restarts("deleted"), pod);
 }
 

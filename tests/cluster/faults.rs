@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use coffer_tests::cluster::{self, eventually, get, kubectl, namespace, tenant, wait_ready};
 use coffer_tests::proxy::Proxy;
-use coffer_tests::server::program;
+
+use crate::operator::{self, Access, Operator};
 
 /// Killed again and again while it makes a Tenant.
 #[tokio::test]
@@ -55,73 +56,19 @@ async fn f2_data_does_not_need_the_operator() {
     assert!(!get("statefulset", "alone", "photos").is_null());
 }
 
-/// A process of the operator on this machine, whose only way to the apiserver is a proxy.
-struct Operator(Child);
-
-impl Operator {
-    fn start(kubeconfig: &std::path::Path) -> Self {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(kubeconfig.with_extension("log"))
-            .unwrap();
-        let child = Command::new(program("coffer-operator"))
-            .args([
-                "run",
-                "--health",
-                "127.0.0.1:0",
-                "--image",
-                "cluster.test/coffer:test",
-                "--secret-poll-milliseconds",
-                "1000",
-            ])
-            .env("KUBECONFIG", kubeconfig)
-            .env_remove("POD_NAMESPACE")
-            .stderr(log)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self(child)
-    }
-}
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        let _gone = self.0.kill();
-        let _gone = self.0.wait();
-    }
-}
-
 /// Killed after each single write that a Tenant takes, from the first to the last; the next process completes it.
 #[tokio::test(flavor = "multi_thread")]
 async fn f3_an_operator_that_is_killed_after_any_write_goes_on() {
     cluster::install();
     namespace("writes");
     let without = cluster::WithoutOperator::begin().await;
-    let config: serde_json::Value =
-        serde_json::from_str(&kubectl(&["config", "view", "--raw", "--flatten", "-o", "json"]))
-            .unwrap();
-    let cluster = &config["clusters"][0]["cluster"];
-    let roots = Command::new("sh")
-        .args([
-            "-c",
-            "printf %s \"$1\" | base64 -d",
-            "sh",
-            cluster["certificate-authority-data"].as_str().unwrap(),
-        ])
-        .output()
-        .unwrap()
-        .stdout;
-    // With the rights of the chart's account, no more.
-    let token =
-        kubectl(&["create", "token", "coffer-operator", "-n", cluster::SYSTEM, "--duration=1h"]);
-
+    let access = Access::of_the_chart();
     let victim: Arc<Mutex<Option<u32>>> = Arc::default();
     let (kill_at, killed) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicU64::new(0)));
     let proxy = {
         let (victim, kill_at, killed) =
             (Arc::clone(&victim), Arc::clone(&kill_at), Arc::clone(&killed));
-        Proxy::start(cluster["server"].as_str().unwrap(), &roots, move |number| {
+        Proxy::start(&access.server, &access.roots, move |number| {
             if i64::try_from(number).unwrap() == kill_at.load(Ordering::SeqCst)
                 && let Some(pid) = victim.lock().unwrap().take()
             {
@@ -131,15 +78,9 @@ async fn f3_an_operator_that_is_killed_after_any_write_goes_on() {
         })
         .await
     };
-    let folder = tempfile::TempDir::new().unwrap();
+    let folder = operator::folder();
     let kubeconfig = folder.path().join("kubeconfig");
-    let text = format!(
-        "apiVersion: v1\nkind: Config\nclusters: [{{name: c, cluster: {{server: '{}'}}}}]\nusers: [{{name: u, user: {{token: '{}'}}}}]\n\
-         contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\ncurrent-context: c\n",
-        proxy.url(),
-        token.trim()
-    );
-    std::fs::write(&kubeconfig, text).unwrap();
+    access.write_kubeconfig(&kubeconfig, &proxy.url());
 
     let mut points = 0;
     for at in 1.. {
@@ -147,8 +88,8 @@ async fn f3_an_operator_that_is_killed_after_any_write_goes_on() {
         proxy.reset();
         kill_at.store(at, Ordering::SeqCst);
         let before = killed.load(Ordering::SeqCst);
-        let first = Operator::start(&kubeconfig);
-        *victim.lock().unwrap() = Some(first.0.id());
+        let first = Operator::alone(&kubeconfig);
+        *victim.lock().unwrap() = Some(first.id());
         cluster::apply(&tenant("writes", &name, ""));
         // Either it is killed, or it has made the Tenant with fewer writes: then all were tried.
         eventually("an end", Duration::from_secs(60), async || {
@@ -161,7 +102,7 @@ async fn f3_an_operator_that_is_killed_after_any_write_goes_on() {
         drop(first);
         if was_killed {
             points += 1;
-            let _second = Operator::start(&kubeconfig);
+            let _second = Operator::alone(&kubeconfig);
             wait_ready("writes", &name);
             for (kind, object) in [
                 ("statefulset", name.clone()),

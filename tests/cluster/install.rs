@@ -6,6 +6,9 @@ use coffer_tests::cluster::{
     self, client, eventually, get, helm, kubectl, namespace, tenant, wait_ready,
 };
 
+/// How soon after its manifest a Tenant has answered a signed request, where another has warmed the node.
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
+
 /// A Tenant of everyone's first minute: applied, waited for, used over its Service's name.
 #[tokio::test]
 async fn a1_a_tenant_answers_within_seconds_of_its_manifest() {
@@ -15,15 +18,24 @@ async fn a1_a_tenant_answers_within_seconds_of_its_manifest() {
     cluster::apply(&tenant("first", "warm", ""));
     wait_ready("first", "warm");
 
-    let start = Instant::now();
-    cluster::apply(&tenant("first", "photos", ""));
-    wait_ready("first", "photos");
+    // Each try is another Tenant, from nothing: names `photos`, `photos-2`, `photos-3`.
+    let name =
+        |number: u8| if number == 1 { "photos".to_owned() } else { format!("photos-{number}") };
+    cluster::best_of_three(
+        "from apply to the first signed request",
+        FIRST_ANSWER,
+        async |number| {
+            let start = Instant::now();
+            cluster::apply(&tenant("first", &name(number), ""));
+            wait_ready("first", &name(number));
+            let answer = client("first", &name(number)).send("PUT", "/album", "", &[], "").await;
+            let took = start.elapsed();
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            took
+        },
+    )
+    .await;
     let photos = client("first", "photos");
-    let answer = photos.send("PUT", "/album", "", &[], "").await;
-    let took = start.elapsed();
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert!(took < Duration::from_secs(30), "apply to the first signed request took {took:?}");
-    println!("from apply to the first signed request: {took:?}");
 
     let body = "a".repeat(200_000);
     assert_eq!(photos.send("PUT", "/album/a", "", &[], body.clone()).await.status, 200);
@@ -99,7 +111,7 @@ async fn a4_tenants_are_apart() {
     assert_eq!(stranger.send("GET", "/", "", &[], "").await.code(), "InvalidAccessKeyId");
 }
 
-/// A Tenant by its chart, and values that its schema refuses.
+/// A Tenant by its chart. What the charts' schemas refuse is in `tests/play/charts.rs`.
 #[tokio::test]
 async fn a5_a_tenant_by_its_chart() {
     cluster::install();

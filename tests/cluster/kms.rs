@@ -34,13 +34,7 @@ async fn reachable(status: &str, reason: &str) -> String {
 async fn k1_a_tenant_with_vault_encrypts_and_survives_its_restart() {
     cluster::install();
     namespace("kms");
-    let mut vault = Vault::start();
-    vault.must("transit/keys/photos", &json!({"derived": true}));
-    let role = json!({
-        "bound_service_account_names": "photos", "bound_service_account_namespaces": "kms",
-        "audience": "vault", "token_policies": "coffer", "token_ttl": "60s",
-    });
-    vault.must("auth/kubernetes/role/photos", &role);
+    let mut vault = Vault::start("kms");
     let spec = |default: &str| {
         format!(
             "kms:\n  vault:\n    address: {}\n    caConfigMapRef: {{name: vault-ca}}\n    auth: {{kubernetes: {{role: photos}}}}\n  \
@@ -124,6 +118,11 @@ async fn k1_a_tenant_with_vault_encrypts_and_survives_its_restart() {
     vault.must("auth/kubernetes/role/photos", &other);
     vault.must("sys/leases/revoke-prefix/auth/kubernetes", &json!({}));
     reachable("False", "KmsDenied").await;
+    // From here on logins end so soon that they are renewed, and begin anew.
+    let role = json!({
+        "bound_service_account_names": "photos", "bound_service_account_namespaces": "kms",
+        "audience": "vault", "token_policies": "coffer", "token_ttl": "60s",
+    });
     vault.must("auth/kubernetes/role/photos", &role);
     reachable("True", "KmsAnswering").await;
 

@@ -4,7 +4,13 @@
 
 mod admit;
 mod install;
+mod documents;
+mod clients;
 mod tenants;
+mod rights;
+mod secret_namespaces;
+mod operator;
+mod lifecycle;
 mod faults;
 mod certificate;
 mod roll;

@@ -8,40 +8,55 @@ use coffer_tests::client::Client;
 use coffer_tests::clients::python;
 use coffer_tests::cluster::{self, client, eventually, get, namespace, tenant, wait_ready};
 
+/// For how long a Tenant of one pod is out while it gets a new image.
+const OUT_FOR_AN_IMAGE: Duration = Duration::from_secs(3);
+/// And while it gets another pod, which is placed, mounted and started anew.
+const OUT_FOR_A_POD: Duration = Duration::from_secs(10);
+
 #[tokio::test(flavor = "multi_thread")]
-async fn d1_an_image_change_is_out_for_less_than_a_second() {
+async fn d1_a_new_image_is_out_for_less_than_three_seconds() {
     cluster::install();
     namespace("roll");
     cluster::apply(&tenant("roll", "photos", ""));
     wait_ready("roll", "photos");
     let photos = client("roll", "photos");
     assert_eq!(photos.send("PUT", "/album", "", &[], "").await.status, 200);
-    let (pod, container) = running("roll");
 
-    let watch = Outage::watch(&photos);
-    let applied = Instant::now();
-    cluster::apply(&tenant("roll", "photos", "image: cluster.test/coffer:next"));
-    let (same_pod, next) = another("roll", &container).await;
-    let rolled = applied.elapsed();
-    let image = watch.end().await;
-    println!("new image after {rolled:?}, out for {image:?}");
-    assert_eq!(same_pod, pod, "the pod was replaced for its image");
-    wait_ready("roll", "photos");
+    let images = ["cluster.test/coffer:test", "cluster.test/coffer:next"];
+    let image = cluster::best_of_three("out for a new image", OUT_FOR_AN_IMAGE, async |number| {
+        let image = images[usize::from(number) % images.len()];
+        let (pod, container) = running("roll");
+        let watch = Outage::watch(&photos);
+        let applied = Instant::now();
+        cluster::apply(&tenant("roll", "photos", &format!("image: {image}")));
+        let (same_pod, _) = another("roll", &container).await;
+        println!("{image} after {:?}", applied.elapsed());
+        let out = watch.end().await;
+        assert_eq!(same_pod, pod, "the pod was replaced for its image");
+        wait_ready("roll", "photos");
+        out
+    })
+    .await;
 
-    let watch = Outage::watch(&photos);
-    let applied = Instant::now();
-    let more = "image: cluster.test/coffer:next\npodTemplate: {labels: {team: photos}}";
-    cluster::apply(&tenant("roll", "photos", more));
-    let (other_pod, _) = another("roll", &next).await;
-    let rolled = applied.elapsed();
-    let template = watch.end().await;
-    println!("new template after {rolled:?}, out for {template:?}");
-    assert_ne!(other_pod, pod, "the pod has the old template");
+    let template = cluster::best_of_three("out for a new pod", OUT_FOR_A_POD, async |number| {
+        let (pod, container) = running("roll");
+        let watch = Outage::watch(&photos);
+        let applied = Instant::now();
+        let more = format!(
+            "image: cluster.test/coffer:next\npodTemplate: {{labels: {{team: photos-{number}}}}}"
+        );
+        cluster::apply(&tenant("roll", "photos", &more));
+        let (other_pod, _) = another("roll", &container).await;
+        println!("new template after {:?}", applied.elapsed());
+        let out = watch.end().await;
+        assert_ne!(other_pod, pod, "the pod has the old template");
+        wait_ready("roll", "photos");
+        out
+    })
+    .await;
     for outage in [image, template] {
         assert!(outage > Duration::from_millis(20), "the roll was not seen: {outage:?}");
-        assert!(outage < Duration::from_secs(20), "out for {outage:?}");
     }
-    wait_ready("roll", "photos");
 }
 
 /// The pod's uid and its container's id.

@@ -53,60 +53,6 @@ async fn b1_five_broken_tenants_say_what_is_wrong() {
     assert_eq!(get("service", "broken", "taken")["spec"]["ports"][0]["port"], 1);
 }
 
-/// N12, CVE-2021-41266: pods have no token, and their account has no rights.
-#[tokio::test]
-async fn b2_pods_can_do_nothing_in_the_cluster() {
-    cluster::install();
-    namespace("rights");
-    cluster::apply(&tenant("rights", "photos", ""));
-    wait_ready("rights", "photos");
-    let pod = get("pod", "rights", "photos-0");
-    assert_eq!(pod["spec"]["automountServiceAccountToken"], false);
-    let volumes = pod["spec"]["volumes"].to_string();
-    assert!(!volumes.contains("serviceAccountToken"), "{volumes}");
-    for (verb, kind) in [("get", "secrets"), ("list", "pods"), ("get", "tenants")] {
-        let output = std::process::Command::new("kubectl")
-            .args([
-                "auth",
-                "can-i",
-                verb,
-                kind,
-                "-n",
-                "rights",
-                "--as=system:serviceaccount:rights:photos",
-            ])
-            .output()
-            .unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "no", "{verb} {kind}");
-    }
-}
-
-/// No role of the operator lists or watches Secrets.
-#[tokio::test]
-async fn b3_the_operator_reads_secrets_by_name_alone() {
-    cluster::install();
-    let account = "--as=system:serviceaccount:coffer-system:coffer-operator";
-    for (verb, kind, expected) in [
-        ("get", "secrets", "yes"),
-        ("list", "secrets", "no"),
-        ("watch", "secrets", "no"),
-        ("create", "clusterroles", "no"),
-        ("create", "pods", "no"),
-        ("update", "tenants", "no"),
-        ("patch", "tenants", "no"),
-        ("list", "tenants", "yes"),
-        ("get", "nodes", "no"),
-        ("create", "pods/exec", "no"),
-        ("impersonate", "users", "no"),
-    ] {
-        let output = std::process::Command::new("kubectl")
-            .args(["auth", "can-i", verb, kind, "-A", account])
-            .output()
-            .unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), expected, "{verb} {kind}");
-    }
-}
-
 /// Root credentials change under the server: the new ones work within seconds, nothing restarts.
 #[tokio::test]
 async fn b4_root_credentials_are_replaced_without_lock_out() {

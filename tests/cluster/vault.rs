@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use coffer_tests::cluster::kubectl;
+use coffer_tests::clients;
+use coffer_tests::cluster::{self, kubectl};
+use coffer_tests::documents::blocks;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -14,13 +16,15 @@ const NODE: &str = "192.0.2.10";
 const PORT: u16 = 8200;
 const PATIENCE: Duration = Duration::from_mins(1);
 const PLUGIN: &str = "vault-plugin-auth-kubernetes";
-/// What Coffer needs.
-const POLICY: &str = r#"
-path "transit/datakey/plaintext/*" { capabilities = ["update"] }
-path "transit/decrypt/*" { capabilities = ["update"] }
-path "transit/keys/*" { capabilities = ["create", "read", "update"] }
-path "transit/keys" { capabilities = ["list"] }
-"#;
+/// The document that says what Vault must know.
+const DOCUMENT: &str = "docs/encryption.md";
+
+/// Its block for a cluster in this language.
+fn documented(language: &str) -> String {
+    let all = blocks(&cluster::repository().join(DOCUMENT));
+    let found = all.into_iter().find(|it| it.language == language && it.mark == "cluster");
+    found.unwrap_or_else(|| panic!("{DOCUMENT} has no {language} for a cluster")).text
+}
 
 pub(crate) struct Vault {
     folder: TempDir,
@@ -54,8 +58,9 @@ fn launch(folder: &Path) -> Child {
 }
 
 impl Vault {
-    /// Starts it, with an engine of keys, the policy `coffer`, and logins by this cluster's ServiceAccounts.
-    pub(crate) fn start() -> Self {
+    /// Starts it, with an engine of keys, and what the document says for the Tenant `photos` of a namespace: the policy `coffer`, logins
+    /// by this cluster's ServiceAccounts, a key.
+    pub(crate) fn start(namespace: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let (plugins, path) = (programs().join("plugins"), folder.path());
         assert!(plugins.join(PLUGIN).exists(), "no {PLUGIN}: run tests/run");
@@ -105,18 +110,20 @@ disable_mlock = true
         vault.root = made["root_token"].as_str().unwrap().to_owned();
         vault.unseal();
         vault.must("sys/mounts/transit", &json!({"type": "transit"}));
-        vault.must("sys/policies/acl/coffer", &json!({"policy": POLICY}));
-        vault.trust_the_cluster(&plugins);
+        vault.must("sys/policies/acl/coffer", &json!({"policy": documented("hcl")}));
+        vault.trust_the_cluster(&plugins, namespace);
         vault
     }
 
-    fn trust_the_cluster(&self, plugins: &Path) {
+    fn trust_the_cluster(&self, plugins: &Path, namespace: &str) {
         let sum = Command::new("sha256sum").arg(plugins.join(PLUGIN)).output().unwrap();
         let sum = String::from_utf8(sum.stdout).unwrap();
         let sum = sum.split(' ').next().unwrap();
-        let path = format!("sys/plugins/catalog/auth/{PLUGIN}");
-        self.must(&path, &json!({"sha256": sum, "command": PLUGIN}));
-        self.must("sys/auth/kubernetes", &json!({"type": PLUGIN}));
+        // A Vault that people install has it built in.
+        self.must(
+            "sys/plugins/catalog/auth/kubernetes",
+            &json!({"sha256": sum, "command": PLUGIN}),
+        );
         kubectl(&["create", "serviceaccount", "reviewer", "-n", "default"]);
         kubectl(&[
             "create",
@@ -128,17 +135,31 @@ disable_mlock = true
         let view = |path: &str| {
             kubectl(&["config", "view", "--raw", "-o", &format!("jsonpath={{{path}}}")])
         };
-        let ca = view(".clusters[0].cluster.certificate-authority");
         let reviewer = kubectl(&["create", "token", "reviewer", "-n", "default"]);
-        self.must(
-            "auth/kubernetes/config",
-            &json!({
-                "kubernetes_host": view(".clusters[0].cluster.server"),
-                "kubernetes_ca_cert": fs::read_to_string(ca).unwrap(),
-                "token_reviewer_jwt": reviewer.trim(),
-                "disable_local_ca_jwt": true,
-            }),
-        );
+        let commands = documented("sh");
+        assert_eq!(commands.matches('…').count(), 2, "{commands}");
+        let commands = commands
+            .replace(
+                "kubernetes_host=https://…",
+                &format!("kubernetes_host={}", view(".clusters[0].cluster.server")),
+            )
+            .replace("token_reviewer_jwt=…", &format!("token_reviewer_jwt={}", reviewer.trim()))
+            .replace("@ca.crt", &format!("@{}", view(".clusters[0].cluster.certificate-authority")))
+            .replace("_namespaces=photos", &format!("_namespaces={namespace}"));
+        let mut shell = Command::new("bash");
+        shell
+            .current_dir(self.folder.path())
+            .args([
+                "-euo",
+                "pipefail",
+                "-c",
+                &format!("vault() {{ \"$VAULT\" \"$@\"; }}\n{commands}"),
+            ])
+            .env("VAULT", fs::canonicalize(programs()).unwrap().join("vault"))
+            .env("VAULT_ADDR", Self::address())
+            .env("VAULT_CACERT", "ca.crt")
+            .env("VAULT_TOKEN", &self.root);
+        clients::run(&mut shell);
     }
 
     /// `https://host:port`.

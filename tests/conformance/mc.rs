@@ -1,90 +1,45 @@
 //! `mc`: what its users do with an S3 server.
 
 use std::fs;
-use std::path::PathBuf;
+use std::ops::Deref;
 use std::process::Command;
 
 use coffer_tests::clients;
+use coffer_tests::mc::Mc;
 use coffer_tests::server::{ACCESS_KEY, SECRET_KEY, Server};
-use serde_json::Value;
-use tempfile::TempDir;
 
-struct Mc {
+/// `mc`, and the server that it speaks to.
+struct Served {
     server: Server,
-    folder: TempDir,
+    mc: Mc,
 }
 
-impl Mc {
-    /// With the alias `coffer`, in a configuration of its own that trusts the server's CA.
+impl Served {
     async fn start() -> Self {
-        let mc = Self { server: Server::start().await, folder: TempDir::new().expect("a folder") };
-        let trusted = mc.path("config/certs/CAs");
-        fs::create_dir_all(&trusted).expect("a folder");
-        fs::copy(mc.server.ca(), trusted.join("coffer.crt")).expect("a file");
-        mc.run(&["alias", "set", "coffer", &mc.server.endpoint(), ACCESS_KEY, SECRET_KEY]);
-        mc
+        let server = Server::start().await;
+        let mc = Mc::of(&server.endpoint(), &server.ca(), ACCESS_KEY, SECRET_KEY);
+        Self { server, mc }
     }
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
+impl Deref for Served {
+    type Target = Mc;
 
-    fn write(&self, name: &str, content: &[u8]) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        fs::write(path, content).expect("a file");
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(clients::go("mc"));
-        command
-            .current_dir(self.folder.path())
-            .env_clear()
-            .env("HOME", self.folder.path())
-            .arg("--config-dir")
-            .arg(self.path("config"))
-            .args(["--json", "--no-color"])
-            .args(arguments);
-        command
-    }
-
-    /// Runs `mc ARGUMENTS` and gives the lines that it printed.
-    fn run(&self, arguments: &[&str]) -> Vec<Value> {
-        let output = clients::run(&mut self.command(arguments));
-        serde_json::Deserializer::from_slice(&output.stdout)
-            .into_iter::<Value>()
-            .map(|value| value.expect("JSON"))
-            .collect()
-    }
-
-    /// The same for what prints bytes.
-    fn bytes(&self, arguments: &[&str]) -> Vec<u8> {
-        clients::run(&mut self.command(arguments)).stdout
-    }
-
-    /// The same for what has to fail; gives the message.
-    fn refused(&self, arguments: &[&str]) -> String {
-        let output = self.command(arguments).output().expect("mc");
-        assert!(!output.status.success(), "{arguments:?} was done");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    fn keys(&self, target: &str) -> Vec<String> {
-        let listed = self.run(&["ls", "--recursive", target]);
-        listed.iter().map(|entry| entry["key"].as_str().expect("a key").to_owned()).collect()
+    fn deref(&self) -> &Mc {
+        &self.mc
     }
 }
 
 #[tokio::test]
 async fn the_server_is_ready() {
-    let mc = Mc::start().await;
+    let mc = Served::start().await;
     let answer = mc.run(&["ready", "coffer"]);
     assert_eq!(answer[0]["healthy"], true, "{answer:?}");
 }
 
 #[tokio::test]
 async fn buckets_are_made_and_removed() {
-    let mc = Mc::start().await;
+    let mc = Served::start().await;
     mc.run(&["mb", "coffer/files"]);
     mc.run(&["mb", "--ignore-existing", "coffer/files"]);
     assert_eq!(mc.run(&["ls", "coffer"])[0]["key"], "files/");
@@ -97,7 +52,7 @@ async fn buckets_are_made_and_removed() {
 
 #[tokio::test]
 async fn files_go_there_and_back() {
-    let mc = Mc::start().await;
+    let mc = Served::start().await;
     mc.run(&["mb", "coffer/files"]);
     let large: Vec<u8> = (0_u32..10_000_000).flat_map(u32::to_le_bytes).collect();
     for (name, content) in [("small", &b"hello"[..]), ("empty", b""), ("large ü", &large)] {
@@ -127,7 +82,7 @@ async fn files_go_there_and_back() {
 
 #[tokio::test]
 async fn a_pipe_becomes_an_object() {
-    let mc = Mc::start().await;
+    let mc = Served::start().await;
     mc.run(&["mb", "coffer/files"]);
     let content = vec![7; 6 * 1024 * 1024];
     mc.write("input", &content);
@@ -138,7 +93,7 @@ async fn a_pipe_becomes_an_object() {
 
 #[tokio::test]
 async fn folders_are_mirrored_compared_and_searched() {
-    let mc = Mc::start().await;
+    let mc = Served::start().await;
     mc.run(&["mb", "coffer/files"]);
     for (name, size) in [("tree/a.txt", 10), ("tree/b/c.txt", 20), ("tree/b/d.bin", 30)] {
         mc.write(name, &vec![1; size]);
@@ -165,7 +120,7 @@ async fn folders_are_mirrored_compared_and_searched() {
 
 #[tokio::test]
 async fn shared_urls_work_without_it() {
-    let mc = Mc::start().await;
+    let mc = Served::start().await;
     mc.run(&["mb", "coffer/files"]);
     mc.write("a", b"hello");
     mc.run(&["cp", "a", "coffer/files/a b"]);
@@ -182,7 +137,7 @@ async fn shared_urls_work_without_it() {
 
 #[tokio::test]
 async fn shared_forms_take_files_without_it() {
-    let mc = Mc::start().await;
+    let mc = Served::start().await;
     mc.run(&["mb", "coffer/files"]);
     mc.write("a-b", b"hello");
     let shared = mc.run(&["share", "upload", "--recursive", "--expire", "5m", "coffer/files/in/"]);
@@ -191,7 +146,7 @@ async fn shared_forms_take_files_without_it() {
     let line = line.replace("<NAME>", "a-b").replace("<FILE>", "a-b");
     let line = line.replacen("curl ", "curl -sS --fail --noproxy '*' --cacert \"$CA\" ", 1);
     let mut shell = Command::new("sh");
-    shell.current_dir(mc.folder.path()).env("CA", mc.server.ca()).args(["-c", &line]);
+    shell.current_dir(mc.path("")).env("CA", mc.server.ca()).args(["-c", &line]);
     clients::run(&mut shell);
     assert_eq!(mc.keys("coffer/files"), ["in/a-b"], "{line}");
     assert_eq!(mc.bytes(&["cat", "coffer/files/in/a-b"]), b"hello");
@@ -199,7 +154,7 @@ async fn shared_forms_take_files_without_it() {
 
 #[tokio::test]
 async fn unfinished_uploads_are_listed_and_removed() {
-    let mc = Mc::start().await;
+    let mc = Served::start().await;
     mc.run(&["mb", "coffer/files"]);
     let client = mc.server.client();
     let begun = client.send("POST", "/files/big", "uploads=", &[], "").await;
@@ -215,7 +170,7 @@ async fn unfinished_uploads_are_listed_and_removed() {
 /// The scraper's token is `mc`'s own, and good for nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_reads_what_is_counted() {
-    let mc = Mc::start().await;
+    let mc = Served::start().await;
     let generated = mc.run(&["admin", "prometheus", "generate", "coffer"]);
     let token = generated[0]["bearerToken"].as_str().expect("a token").to_owned();
     assert_eq!(mc.server.client().send("GET", "/", "", &[], "").await.status, 200);

@@ -9,6 +9,7 @@ mod end;
 mod check;
 mod resources;
 mod documents;
+mod charts;
 mod kms;
 mod audit;
 mod root;

@@ -1,8 +1,11 @@
 //! What a start says, and what the next one finds.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use coffer_tests::clients;
+use coffer_tests::mc::Mc;
 use http::StatusCode;
 
 use crate::stage::{Stage, tenant};
@@ -72,6 +75,41 @@ async fn the_aws_cli_puts_and_gets_with_that_environment() {
     aws(&["s3", "mb", "s3://pictures"]);
     aws(&["s3", "cp", &file.display().to_string(), "s3://pictures/cat.txt"]);
     assert_eq!(aws(&["s3", "cp", "s3://pictures/cat.txt", "-"]), b"a cat");
+}
+
+/// Lists, copies and uploads in parts, by the endpoint, the CA and the keys that `play` has printed.
+#[tokio::test]
+async fn boto3_does_its_whole_work_with_what_is_printed() {
+    let stage = Stage::played(&[("photos.yaml", &tenant("photos", ""))]);
+    let environment = printed(&stage).await;
+    // It needs a domain that leads to this machine, and an endpoint below it.
+    let python = clients::led_by(&clients::python("python"), environment);
+    let passed = clients::boto3_suite(python, &["virtual_host_addressing"]);
+    assert!(passed > 40, "only {passed} cases");
+}
+
+#[tokio::test]
+async fn mc_lists_copies_and_uploads_in_parts_with_what_is_printed() {
+    let stage = Stage::played(&[("photos.yaml", &tenant("photos", ""))]);
+    let environment = printed(&stage).await;
+    let mc = Mc::of(
+        &environment["AWS_ENDPOINT_URL"],
+        Path::new(&environment["AWS_CA_BUNDLE"]),
+        &environment["AWS_ACCESS_KEY_ID"],
+        &environment["AWS_SECRET_ACCESS_KEY"],
+    );
+    mc.does_its_work();
+}
+
+/// The lines `NAME=VALUE` that stand on the screen once the Tenant is ready.
+async fn printed(stage: &Stage) -> BTreeMap<String, String> {
+    stage.until("all is printed", || stage.out().contains("export AWS_ENDPOINT_URL ")).await;
+    let out = stage.out();
+    let lines = out.lines().filter_map(|line| line.trim().split_once('='));
+    lines
+        .filter(|(name, _)| name.starts_with("AWS_"))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 #[tokio::test]

@@ -53,3 +53,36 @@ pub fn run(command: &mut Command) -> Output {
     );
     output
 }
+
+/// A command whose environment leads AWS's clients by these variables `AWS_…`, and by nothing of this machine's.
+pub fn led_by(program: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .envs(environment)
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    command
+}
+
+/// Runs the cases of boto3 (`tests/conformance/boto3_suite.py`) but those that are named, by a command of Python's whose environment leads
+/// to a server without buckets; how many they were.
+///
+/// # Panics
+/// When a case fails, or isn't run.
+pub fn boto3_suite(mut python: Command, without: &[&str]) -> usize {
+    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/boto3_suite.py");
+    let text = std::fs::read_to_string(&suite).expect("the suite");
+    let claims = text.lines().filter_map(|line| line.strip_prefix("def case_")?.split('(').next());
+    let (left_out, cases): (Vec<&str>, Vec<&str>) =
+        claims.partition(|claim| without.contains(claim));
+    assert_eq!(left_out.len(), without.len(), "there is no such case: {without:?}");
+    let report = run(python.arg(&suite).args(&cases)).stdout;
+    let report = String::from_utf8_lossy(&report);
+    // A suite that ends early has not passed.
+    let passed = report.lines().filter(|line| line.starts_with("passed ")).count();
+    assert_eq!(passed, cases.len(), "{report}");
+    passed
+}

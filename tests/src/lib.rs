@@ -17,6 +17,8 @@ pub mod frames;
 pub mod stored;
 pub mod static_kms;
 pub mod clients;
+pub mod mc;
+pub mod documents;
 pub mod minio;
 pub mod cluster;
 pub mod proxy;

@@ -24,7 +24,7 @@ async fn put(store: &Store, key: &ObjectKey, size: usize) -> Result<(), StoreErr
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs COFFER_STORE_SMALL_DISK: an empty folder on a file system of its own of some 120 MiB"]
+#[ignore = "needs COFFER_STORE_SMALL_DISK: an empty folder on a file system of its own of 200 MiB, as tests/run makes it"]
 async fn a_full_disk_loses_nothing_and_hangs_nobody() {
     let disk = PathBuf::from(env::var("COFFER_STORE_SMALL_DISK").unwrap());
     let settings = Settings { reserve: 0, memtable: 1 << 20, ..Settings::new(disk.join("data")) };
