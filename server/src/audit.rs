@@ -37,8 +37,8 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tracing::error;
 
-use crate::authorize::later::NamedKey;
 use crate::authorize::Decision;
+use crate::authorize::later::NamedKey;
 use crate::config::{AuditSettings, Destination};
 use crate::metrics::Metrics;
 use crate::outbound::TrustError;
@@ -326,6 +326,8 @@ fn write<E: std::error::Error + 'static>(
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+
+    use http::StatusCode;
 
     use super::*;
 

@@ -288,6 +288,8 @@ pub(crate) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, &st
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     fn find(
@@ -332,8 +334,8 @@ mod tests {
                 let plain = byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte);
                 match random.random_range(0..3) {
                     0 if plain => path.push(char::from(byte)),
-                    1 => path.push_str(&format!("%{byte:02x}")),
-                    _ => path.push_str(&format!("%{byte:02X}")),
+                    1 => write!(path, "%{byte:02x}").unwrap(),
+                    _ => write!(path, "%{byte:02X}").unwrap(),
                 }
             }
             match route(&Method::PUT, &path, "", &headers, Some("localhost"), &domains) {

@@ -1,6 +1,6 @@
 //! What reads the heads of requests, and a KMIP service's bytes, fed with broken examples.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panic")]
+#![expect(clippy::indexing_slicing, reason = "a test fails by panic")]
 
 use coffer_fuzzing::fuzz;
 use coffer_server::encrypt::kmip::ttlv::{Item, LONGEST, Tag, TtlvError, Value, whole};

@@ -123,9 +123,9 @@ async fn section_9_a_service_is_believed_only_by_its_certificate() {
     for (wrong, issue) in identity::UNBELIEVABLE {
         issue(folder.path());
         let heard = Arc::new(AtomicUsize::new(0));
-        let hears = Arc::clone(&heard);
+        let counted = Arc::clone(&heard);
         let service = TlsService::start(folder.path(), Clients::Anyone, move |_asked| {
-            hears.fetch_add(1, Ordering::Relaxed);
+            counted.fetch_add(1, Ordering::Relaxed);
             (StatusCode::OK, "{}".to_owned())
         })
         .await;

@@ -231,13 +231,13 @@ mod tests {
     /// What a document has of CDATA and DTDs outside of comments and tags: found without the reader.
     fn declared(text: &str) -> Option<&str> {
         let mut rest = text;
-        while let Some(at) = rest.find('<') {
-            rest = &rest[at..];
+        while let Some(from) = rest.find('<').and_then(|at| rest.get(at..)) {
+            rest = from;
             if rest.starts_with("<![CDATA[") || rest.starts_with("<!DOCTYPE") {
                 return Some(rest);
             }
-            let end = if rest.starts_with("<!--") {
-                rest[4..].find("-->").map(|at| at + 7)
+            let end = if let Some(comment) = rest.strip_prefix("<!--") {
+                comment.find("-->").map(|at| at + 7)
             } else {
                 let mut quote = None;
                 rest.find(|c| match quote {

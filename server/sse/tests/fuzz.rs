@@ -1,6 +1,6 @@
 //! What reads bytes from the store, fed with broken examples.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panic")]
+#![expect(clippy::indexing_slicing, reason = "a test fails by panic")]
 
 use bytes::Bytes;
 use coffer_fuzzing::fuzz;

@@ -89,7 +89,6 @@ pub fn changed(examples: &[Vec<u8>], telling: &[u8], bytes: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panic")]
 mod tests {
     use std::collections::BTreeSet;
     use std::sync::Mutex;

@@ -22,7 +22,6 @@ fn asked(operation: Operation, pairs: &[(&'static str, &str)]) -> Result<Asked, 
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_is_asked_is_one_thing_or_refused() {
     use Operation::{CopyObject, DeleteObject, GetObject, PutObject, UploadPart};
     let md5 = md5();
