@@ -150,11 +150,17 @@ async fn n2_kustomize_and_kubectl_as_the_readme_says() {
 }
 
 /// The definitions of the resources by which Flux and Argo CD are told what to do.
-fn define_the_delivery() {
+async fn define_the_delivery() {
     let definitions = std::env::var("COFFER_TEST_GITOPS").expect("run tests/run");
     // Argo CD's is longer than the annotation that `apply` would leave by itself.
     kubectl(&["apply", "--server-side", "-f", &definitions]);
-    kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "-f", &definitions]);
+    // `kubectl wait` takes a definition without any condition yet for an error.
+    cluster::eventually("they are served", Duration::from_secs(30), async || {
+        let listed = kubectl(&["get", "-f", &definitions, "-o", "json"]);
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        listed["items"].as_array().unwrap().iter().all(is_current).then_some(())
+    })
+    .await;
 }
 
 /// How long a program of GitOps waits for what it has applied.
@@ -216,7 +222,7 @@ async fn all_is_there(nothing: &Nothing) {
 #[tokio::test]
 async fn n3_flux_brings_the_operator_and_then_a_tenant() {
     let nothing = Nothing::installed();
-    define_the_delivery();
+    define_the_delivery().await;
     namespace("flux-system");
     kubectl(&["apply", "-f", "examples/gitops/flux.yaml"]);
     // As the API server has it, defaults too.
@@ -253,7 +259,7 @@ async fn n3_flux_brings_the_operator_and_then_a_tenant() {
 #[tokio::test]
 async fn n4_argo_cd_brings_the_operator_and_then_a_tenant() {
     let nothing = Nothing::installed();
-    define_the_delivery();
+    define_the_delivery().await;
     namespace("argocd");
     kubectl(&["apply", "-f", "examples/gitops/argo-cd.yaml"]);
     let listed = kubectl(&["get", "applications.argoproj.io", "-n", "argocd", "-o", "json"]);
