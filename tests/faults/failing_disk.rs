@@ -53,7 +53,12 @@ async fn fails_once(
     let injected = spoiler.finish();
     let why = format!("{act:?}, {call} fails by {how}: {injected:?}");
     let status = answer.as_ref().map(|answer| answer.status.as_u16());
-    if injected.is_empty() {
+    // Which of its first threads become the runtime's workers is up to the kernel: where one was watched, an answer may have
+    // failed instead of the disk.
+    let is_answer = injected.iter().any(|line| line.contains("<socket:"));
+    if is_answer {
+        eprintln!("{why}: that was an answer; once more with other threads");
+    } else if injected.is_empty() {
         assert!(matches!(status, Ok(200 | 204)), "{why}: answered {answer:?}");
     } else {
         assert!(matches!(status, Err(_) | Ok(500 | 503 | 507)), "{why}: answered {answer:?}");
@@ -72,7 +77,7 @@ async fn fails_once(
         held::assert_one_of(&data, &[&case.before, &case.after], &why).await;
     }
     server.launch().await;
-    injected.len()
+    if is_answer { 0 } else { injected.len() }
 }
 
 async fn fails(act: Act, threads: Threads, calls: &[&str]) {
