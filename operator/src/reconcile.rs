@@ -115,6 +115,15 @@ fn is_gone(cause: &kube::Error) -> bool {
     }
 }
 
+impl Context {
+    /// Counts what was done to an object of a Tenant, if anything was.
+    fn wrote(&self, done: apply::Done) {
+        if done != apply::Done::Unchanged {
+            self.health.metrics.wrote(KIND);
+        }
+    }
+}
+
 /// Reconciles one Tenant.
 ///
 /// # Errors

@@ -328,15 +328,22 @@ pub fn client(namespace: &str, name: &str) -> Client {
     Client::new(&format!("{name}.{namespace}.svc"), 443, roots.as_bytes(), credentials)
 }
 
-/// What the operator has written since `start`, as `verb resource namespace/name`, from the apiserver's own record.
-pub fn writes_of(user: &str, since: usize) -> Vec<String> {
+/// What `user` has asked since `start`, from the apiserver's own record: what reads, or what writes.
+fn asked_by(user: &str, since: usize, reads: bool) -> Vec<Value> {
     let record = std::fs::read_to_string(std::env::var("COFFER_TEST_AUDIT").expect("the record"))
         .unwrap_or_default();
     let events =
         record.lines().skip(since).filter_map(|line| serde_json::from_str::<Value>(line).ok());
     events
         .filter(|event| event["user"]["username"].as_str() == Some(user))
-        .filter(|event| !matches!(event["verb"].as_str(), Some("get" | "list" | "watch")))
+        .filter(|event| matches!(event["verb"].as_str(), Some("get" | "list" | "watch")) == reads)
+        .collect()
+}
+
+/// What `user` has written since `start`, as `verb resource namespace/name`.
+pub fn writes_of(user: &str, since: usize) -> Vec<String> {
+    asked_by(user, since, false)
+        .iter()
         .map(|event| {
             let object = &event["objectRef"];
             let field = |name: &str| object[name].as_str().unwrap_or_default().to_owned();
@@ -354,14 +361,9 @@ pub fn writes_of(user: &str, since: usize) -> Vec<String> {
 
 /// The Secrets that `user` has read since `start`, as `verb namespace/name`; the name of one that lists or watches is empty.
 pub fn secrets_read_by(user: &str, since: usize) -> Vec<String> {
-    let record = std::fs::read_to_string(std::env::var("COFFER_TEST_AUDIT").expect("the record"))
-        .unwrap_or_default();
-    let events =
-        record.lines().skip(since).filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    events
-        .filter(|event| event["user"]["username"].as_str() == Some(user))
+    asked_by(user, since, true)
+        .iter()
         .filter(|event| event["objectRef"]["resource"] == "secrets")
-        .filter(|event| matches!(event["verb"].as_str(), Some("get" | "list" | "watch")))
         .map(|event| {
             let object = &event["objectRef"];
             let field = |name: &str| object[name].as_str().unwrap_or_default().to_owned();

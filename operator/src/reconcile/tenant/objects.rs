@@ -116,14 +116,6 @@ async fn secret(
     by_name(&context.client, &tenant.namespace, name).await
 }
 
-async fn config_map(
-    tenant: &ValidTenant,
-    name: &str,
-    context: &Context,
-) -> Result<Option<ConfigMap>, Failure> {
-    by_name(&context.client, &tenant.namespace, name).await
-}
-
 /// Reads what holds the Tenant's certificates. None of it is named by the spec.
 pub(super) async fn find_kept(tenant: &ValidTenant, context: &Context) -> Result<Kept, Failure> {
     let names = tenant.names();
@@ -141,7 +133,7 @@ pub(super) async fn find_kept(tenant: &ValidTenant, context: &Context) -> Result
     let mut ca = config_maps.find(&tenant.namespace, &names.ca());
     if authority.is_none() && ca.is_none() {
         // All that is left of a lost authority is what clients trust: that it isn't there is asked, not assumed.
-        ca = config_map(tenant, &names.ca(), context).await?;
+        ca = by_name(&context.client, &tenant.namespace, &names.ca()).await?;
     }
     let control = config_maps.find(&tenant.namespace, &names.control());
     for config_map in [&ca, &control].into_iter().flatten() {
@@ -203,7 +195,7 @@ pub(super) async fn apply_certificates(
 ) -> Result<Certified, Failure> {
     let CertificateObjects { authority, ca, control_authority, control, tls } = built;
     let applier = Applier { client: &context.client, tenant, memory: &context.applied };
-    let wrote = |done| wrote(done, context);
+    let wrote = |done| context.wrote(done);
     wrote(applier.apply(authority, kept.authority, Mark::Owner).await?.1);
     wrote(applier.apply(ca, kept.ca, Mark::Owner).await?.1);
     wrote(applier.apply(control_authority, kept.control_authority, Mark::Owner).await?.1);
@@ -212,12 +204,6 @@ pub(super) async fn apply_certificates(
     let (tls, done) = applier.apply(tls, kept.tls, Mark::Owner).await?;
     wrote(done);
     Ok(Certified { tls: tls.resource_version(), control: control.resource_version() })
-}
-
-fn wrote(done: Done, context: &Context) {
-    if done != Done::Unchanged {
-        context.health.metrics.wrote(KIND);
-    }
 }
 
 /// Applies all other objects in their order: what the pod needs comes before it.
@@ -251,7 +237,7 @@ pub(super) async fn apply(
     let (stores, names) = (&context.stores, tenant.names());
     let at = &tenant.namespace;
     let applier = Applier { client: &context.client, tenant, memory: &context.applied };
-    let wrote = |done| wrote(done, context);
+    let wrote = |done| context.wrote(done);
 
     let live = stores.service_accounts.find(at, &names.main());
     wrote(applier.apply(service_account, live, Mark::Owner).await?.1);

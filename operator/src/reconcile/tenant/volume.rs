@@ -6,10 +6,10 @@ use coffer_crds::tenant::VolumeClaimStatus;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt as _;
-use kube::api::Api;
 
+use super::super::by_name::by_name;
 use super::super::failure::ABANDONED_ANNOTATION;
-use super::super::{Context, Failure, KIND};
+use super::super::{Context, Failure};
 use crate::apply::{Applier, ApplyError, Done, difference};
 use crate::ownership::{self, Mark};
 use crate::tenant::invalid::Invalid;
@@ -71,11 +71,7 @@ pub(super) async fn apply(
     let mut live = context.stores.claims.find(&tenant.namespace, &name);
     if let (None, Some(uid)) = (&live, held.missed()) {
         // What isn't seen yet is there nevertheless.
-        let api: Api<PersistentVolumeClaim> =
-            Api::namespaced(context.client.clone(), &tenant.namespace);
-        let what = format!("PersistentVolumeClaim `{name}`");
-        let failed = |cause| Failure::Api { what, cause: Box::new(cause) };
-        live = api.get_opt(&name).await.map_err(failed)?;
+        live = by_name(&context.client, &tenant.namespace, &name).await?;
         if live.is_none() {
             let (tenant, uid) = (tenant.name.clone(), uid.to_owned());
             return Err(Failure::VolumeLost { tenant, name, uid });
@@ -83,7 +79,7 @@ pub(super) async fn apply(
     }
     let Some(live) = live else {
         let (made, done) = applier.apply(built, None, Mark::Label).await?;
-        wrote(done, context);
+        context.wrote(done);
         return Ok(Volume { status: status(&made), trouble: None, leaves: false });
     };
     ownership::check("PersistentVolumeClaim", &live.metadata, tenant, Mark::Label)?;
@@ -94,16 +90,10 @@ pub(super) async fn apply(
     let known = status(&live);
     match grow(applier, built, live).await {
         Ok((made, done)) => {
-            wrote(done, context);
+            context.wrote(done);
             Ok(Volume { status: status(&made), trouble: None, leaves: false })
         }
         Err(trouble) => Ok(Volume { status: known, trouble: Some(trouble), leaves: false }),
-    }
-}
-
-fn wrote(done: Done, context: &Context) {
-    if done != Done::Unchanged {
-        context.health.metrics.wrote(KIND);
     }
 }
 
